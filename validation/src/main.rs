@@ -1,0 +1,2 @@
+//! The validation program.
+fn main() {}
