@@ -1,1 +1,23 @@
-//! Operators of RoboCache.
+//! RoboCache's operators: one definition, and the same bits on the CPU and on every GPU.
+//!
+//! Values come first ([`dtype`], [`shape`], [`tensor`]), then the seeds and names from which inputs are made
+//! ([`random`], [`distribution`]), then the record that every operator is ([`operator`], [`registry`]) with what its
+//! results must be ([`reference`], [`compare`]), the operators themselves ([`operators`]), and the machines that run
+//! them ([`cpu`], [`cuda`]) behind one trait ([`session`]).
+//!
+//! This crate knows nothing of YAML, processes or reports.
+
+pub mod compare;
+pub mod cpu;
+pub mod cuda;
+pub mod distribution;
+pub mod dtype;
+pub mod operator;
+pub mod operators;
+pub mod parameters;
+pub mod random;
+pub mod reference;
+pub mod registry;
+pub mod session;
+pub mod shape;
+pub mod tensor;

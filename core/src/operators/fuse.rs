@@ -1,0 +1,5 @@
+//! `fuse`: several streams resampled onto one timeline, side by side.
+
+mod shape;
+
+pub use shape::{FuseShape, MAX_STREAMS, StreamShape};

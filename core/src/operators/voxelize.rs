@@ -1,0 +1,5 @@
+//! `voxelize`: points and their features gathered into a dense grid.
+
+mod shape;
+
+pub use shape::{VoxelMode, VoxelizeShape};
