@@ -75,21 +75,19 @@ pub trait Problem: Send + Sync {
     }
 }
 
+/// Runs one problem on the device under test and brings its outputs to the host.
+pub type Run<'a> = dyn FnMut(&dyn Problem, &[HostTensor]) -> Result<Vec<HostTensor>, RunError> + 'a;
+
 /// A metamorphic relation: the inputs are changed in a way that changes the outputs predictably.
 ///
-/// It says what to run instead (`follow_up`) and what the outputs must then be (`expected`), given the outputs of
-/// the original inputs. Permuting the points of a cloud, for example, must change nothing.
+/// It says what to run instead, and turns the follow-up's outputs back into those of the original inputs. Permuting the
+/// points of a cloud, for example, must change nothing.
 pub trait Relation: Send + Sync {
     /// The name that verdicts use, such as `permuted_points`.
     fn name(&self) -> &'static str;
 
     /// Runs the follow-up on the CPU or a GPU through `run` and gives the outputs to hold against the original's.
-    fn follow_up(
-        &self,
-        inputs: &[HostTensor],
-        seed: Seed,
-        run: &mut dyn FnMut(&dyn Problem, &[HostTensor]) -> Result<Vec<HostTensor>, RunError>,
-    ) -> Result<Vec<HostTensor>, RunError>;
+    fn follow_up(&self, inputs: &[HostTensor], seed: Seed, run: &mut Run<'_>) -> Result<Vec<HostTensor>, RunError>;
 }
 
 /// Data that breaks a rule of its operator.
