@@ -21,12 +21,12 @@ fn shape(grid: [usize; 3], points: usize, features: usize) -> VoxelizeShape {
 /// The voxel of a point, from DESIGN's words.
 fn voxel(shape: &VoxelizeShape, point: &[f32]) -> Option<usize> {
     let mut voxel = 0;
-    for axis in 0..3 {
-        let cell = ((point[axis] - shape.origin[axis]) / shape.voxel_size).floor();
-        if cell.is_nan() || cell < 0.0 || f64::from(cell) >= shape.grid[axis] as f64 {
+    for ((number, origin), &extent) in point.iter().zip(shape.origin).zip(&shape.grid) {
+        let cell = ((number - origin) / shape.voxel_size).floor();
+        if cell.is_nan() || cell < 0.0 || f64::from(cell) >= extent as f64 {
             return None;
         }
-        voxel = voxel * shape.grid[axis] + cell as usize;
+        voxel = voxel * extent + cell as usize;
     }
     Some(voxel)
 }
