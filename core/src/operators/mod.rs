@@ -3,9 +3,9 @@
 mod arguments;
 mod exact;
 pub mod fuse;
+mod interpolate;
 pub mod resample;
 mod rows;
-mod scalar;
 pub mod times;
 pub mod voxelize;
 

@@ -2,6 +2,7 @@
 
 mod bound;
 mod check;
+pub mod cpu;
 mod generate;
 mod reference;
 mod relations;
@@ -124,7 +125,7 @@ impl ResampleProblem {
     }
 
     fn run_typed<E: Float, T: Time>(&self, inputs: &[HostTensor], outputs: &mut [HostTensor], options: CpuOptions) {
-        crate::operators::scalar::resample::<E, T>(
+        cpu::resample::<E, T>(
             &self.shape,
             inputs[0].as_slice(),
             inputs[1].as_slice(),
