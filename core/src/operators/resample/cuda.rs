@@ -2,22 +2,13 @@
 
 use robocache_kernels::limits;
 
-use super::ResampleShape;
+use super::{ResampleProblem, ResampleShape};
 use crate::{
     cuda::{Call, CudaError, CudaProblem, DeviceTensor, Geometry, KernelArgument},
     dtype::DType,
 };
 
-/// The kernel launch of a resample problem. Inputs are `x`, `ts`, `tt`; the output is `y`.
-#[derive(Clone, Copy, Debug)]
-pub struct CudaResample {
-    /// The extents.
-    pub shape: ResampleShape,
-    /// The element type of `x` and `y`.
-    pub dtype: DType,
-}
-
-impl CudaProblem for CudaResample {
+impl CudaProblem for ResampleProblem {
     fn enqueue(&self, call: Call<'_>) -> Result<(), CudaError> {
         let ResampleShape { batch, source, channels, target, times } = self.shape;
         if batch == 0 || target == 0 {
@@ -126,11 +117,6 @@ fn default_tile(channels: usize, dtype: DType) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        cuda::{Device, Stream, Workspace},
-        operators::times::TimeKind,
-        tensor::{HostTensor, TensorSpec},
-    };
 
     #[test]
     fn arguments_have_the_size_of_their_declarations() {
@@ -143,43 +129,5 @@ mod tests {
         assert_eq!(default_tile(256, DType::Bf16), 32);
         assert_eq!(default_tile(1, DType::F16), 128);
         assert_eq!(default_tile(1_000_000, DType::F32), 8);
-    }
-
-    #[test]
-    #[ignore = "needs an NVIDIA GPU"]
-    fn clamps_copies_and_interpolates() {
-        let device = Device::open(0).unwrap();
-        let context = device.context();
-        let shape = ResampleShape { batch: 1, source: 3, channels: 2, target: 6, times: TimeKind::I64Nanoseconds };
-        let epoch = 1_700_000_000_000_000_000_i64;
-        let tensor = |name: &str, dtype, extents: &[usize]| TensorSpec::new(name, dtype, extents).unwrap();
-        let samples = [1.0_f32, -1.0, 3.0, -3.0, 11.0, -0.0];
-        let inputs = [
-            HostTensor::from_slice(tensor("x", DType::F32, &[1, 3, 2]), &samples),
-            HostTensor::from_slice(tensor("ts", DType::I64, &[1, 3]), &[epoch, epoch + 100, epoch + 300]),
-            HostTensor::from_slice(
-                tensor("tt", DType::I64, &[1, 6]),
-                &[epoch - 5, epoch, epoch + 50, epoch + 150, epoch + 300, i64::MAX],
-            ),
-        ]
-        .map(|host| DeviceTensor::from_host(context, &host).unwrap());
-        let mut outputs = [DeviceTensor::zeros(context, tensor("y", DType::F32, &[1, 6, 2])).unwrap()];
-        let stream = Stream::new(context).unwrap();
-        outputs[0].fill(&stream, 0xFF).unwrap();
-        CudaResample { shape, dtype: DType::F32 }
-            .enqueue(Call {
-                stream: &stream,
-                kernels: device.kernels(),
-                geometry: Geometry::default(),
-                inputs: &inputs,
-                outputs: &mut outputs,
-                workspace: &mut Workspace::new(context, 0).unwrap(),
-            })
-            .unwrap();
-        stream.synchronize().unwrap();
-        let host = outputs[0].to_host().unwrap();
-        let expected = [1.0_f32, -1.0, 1.0, -1.0, 2.0, -2.0, 5.0, -2.25, 11.0, -0.0, 11.0, -0.0];
-        assert_eq!(host.as_slice::<f32>().iter().map(|y| y.to_bits()).collect::<Vec<_>>(), expected.map(f32::to_bits));
-        assert_eq!(host.check_guards(), Ok(()));
     }
 }

@@ -2,21 +2,8 @@
 
 use robocache_kernels::limits;
 
-use super::{VoxelMode, VoxelizeShape};
-use crate::{
-    cuda::{Call, CudaError, CudaProblem, KernelArgument},
-    dtype::DType,
-};
-
-/// The kernel launches of a voxelize problem. Inputs are `points` and, where the mode takes them, `features`; outputs
-/// are `voxels` and `dropped`.
-#[derive(Clone, Copy, Debug)]
-pub struct CudaVoxelize {
-    /// The extents.
-    pub shape: VoxelizeShape,
-    /// The element type of the features.
-    pub dtype: DType,
-}
+use super::{VoxelMode, VoxelizeProblem, VoxelizeShape};
+use crate::cuda::{Call, CudaError, CudaProblem, KernelArgument};
 
 /// `Grid` of `voxelize.cu`.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +77,7 @@ fn accumulator_words(shape: &VoxelizeShape) -> u64 {
     shape.features as u64 * words
 }
 
-impl CudaProblem for CudaVoxelize {
+impl CudaProblem for VoxelizeProblem {
     fn workspace_bytes(&self) -> usize {
         if self.shape.mode.takes_features() { SegmentsArgument::lay_out(0, &self.shape).1 as usize } else { 0 }
     }
@@ -109,7 +96,7 @@ impl CudaProblem for CudaVoxelize {
     }
 }
 
-impl CudaVoxelize {
+impl VoxelizeProblem {
     fn grid(&self) -> GridArgument {
         let VoxelizeShape { origin, voxel_size, grid, .. } = self.shape;
         GridArgument { origin, voxel_size, extent: grid.map(|extent| extent as i64) }
@@ -187,10 +174,6 @@ impl Launcher<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        cuda::{Device, DeviceTensor, Geometry, Stream, Workspace},
-        tensor::{HostTensor, TensorSpec},
-    };
 
     fn shape(mode: VoxelMode, points: usize) -> VoxelizeShape {
         let features = if mode.takes_features() { 2 } else { 0 };
@@ -228,71 +211,6 @@ mod tests {
                 assert_eq!(pair[0].0 % 16, 0);
                 assert!(pair[0].0 + pair[0].1 <= pair[1].0, "{segments:?}");
             }
-        }
-    }
-
-    /// Runs on 700 points: 300 in voxel 0, 200 in voxel 4, 100 outside, and a lone one here and there.
-    fn run(mode: VoxelMode, geometry: Geometry) -> (Vec<u32>, i64) {
-        let device = Device::open(0).unwrap();
-        let context = device.context();
-        let mut points = Vec::new();
-        let mut features = Vec::new();
-        for index in 0..700_u16 {
-            points.extend(match index {
-                0..300 => [-0.75_f32, 0.25, 0.25],
-                300..500 => [-0.25, 0.0, 0.5],
-                500..600 => [f32::NAN, 0.0, 0.0],
-                600.. => [-1.0, 0.0, 1.0],
-            });
-            features.extend([f32::from(index), if index % 2 == 0 { 1e30 } else { -1e30 }]);
-        }
-        let shape = shape(mode, 700);
-        let voxel_extents: &[usize] = if mode.takes_features() { &[2, 1, 3, 2] } else { &[2, 1, 3] };
-        let voxel_dtype = if mode.takes_features() { DType::F32 } else { DType::I32 };
-        let spec = |name: &str, dtype, extents: &[usize]| TensorSpec::new(name, dtype, extents).unwrap();
-        let mut inputs = vec![HostTensor::from_slice(spec("points", DType::F32, &[700, 3]), &points)];
-        if mode.takes_features() {
-            inputs.push(HostTensor::from_slice(spec("features", DType::F32, &[700, 2]), &features));
-        }
-        let inputs: Vec<_> = inputs.iter().map(|host| DeviceTensor::from_host(context, host).unwrap()).collect();
-        let mut outputs = [
-            DeviceTensor::zeros(context, spec("voxels", voxel_dtype, voxel_extents)).unwrap(),
-            DeviceTensor::zeros(context, spec("dropped", DType::I64, &[1])).unwrap(),
-        ];
-        let problem = CudaVoxelize { shape, dtype: DType::F32 };
-        let mut workspace = Workspace::new(context, problem.workspace_bytes()).unwrap();
-        let stream = Stream::new(context).unwrap();
-        workspace.fill(&stream, 0xFF).unwrap();
-        outputs.iter_mut().for_each(|output| output.fill(&stream, 0xFF).unwrap());
-        let kernels = device.kernels();
-        let call = Call {
-            stream: &stream,
-            kernels,
-            geometry,
-            inputs: &inputs,
-            outputs: &mut outputs,
-            workspace: &mut workspace,
-        };
-        problem.enqueue(call).unwrap();
-        stream.synchronize().unwrap();
-        let [voxels, dropped] = outputs.map(|output| output.to_host().unwrap());
-        for tensor in [&voxels, &dropped, &workspace.to_host().unwrap()] {
-            assert_eq!(tensor.check_guards(), Ok(()));
-        }
-        (bytemuck::cast_slice(voxels.bytes()).to_vec(), dropped.as_slice::<i64>()[0])
-    }
-
-    #[test]
-    #[ignore = "needs an NVIDIA GPU"]
-    fn every_mode_and_geometry_gives_the_defined_bits() {
-        let floats = |values: [f32; 12]| values.map(f32::to_bits).to_vec();
-        let mean = [149.5, 0.0, 0.0, 0.0, 649.5, 0.0, 0.0, 0.0, 399.5, 0.0, 0.0, 0.0];
-        let max = [299.0, 1e30, 0.0, 0.0, 699.0, 1e30, 0.0, 0.0, 499.0, 1e30, 0.0, 0.0];
-        for geometry in [Geometry::default()].into_iter().chain(Geometry::ALTERNATIVES) {
-            assert_eq!(run(VoxelMode::Count, geometry), (vec![300, 0, 100, 0, 200, 0], 100));
-            assert_eq!(run(VoxelMode::Occupancy, geometry), (vec![1, 0, 1, 0, 1, 0], 100));
-            assert_eq!(run(VoxelMode::Mean, geometry), (floats(mean), 100));
-            assert_eq!(run(VoxelMode::Max, geometry), (floats(max), 100));
         }
     }
 }
