@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{cell::Cell, dataset::DatasetSpec, observation::Observation};
+use crate::{cell::Cell, dataset::DatasetSpec, observation::{Observation, OutputHashes}};
 
 /// The longest message that either side accepts, in bytes.
 pub const MESSAGE_LIMIT_BYTES: usize = 16 << 20;
@@ -51,8 +51,8 @@ pub struct Recording {
 pub enum Response {
     /// What was found.
     Observed(Box<Observation>),
-    /// BLAKE3 of each output, in hexadecimal, by the output's name.
-    Digest(Vec<(String, String)>),
+    /// The outputs of the plain run.
+    Digest(OutputHashes),
     /// The harness could not do what was asked, such as an operator that this program does not know.
     Refused(String),
 }
