@@ -2,9 +2,11 @@
 
 pub mod cell;
 pub mod dataset;
+pub mod evidence;
 pub mod machine;
 pub mod observation;
 pub mod plan;
 pub mod protocol;
+pub mod report;
 pub mod suites;
 pub mod verdict;

@@ -1,4 +1,4 @@
-//! From records to bytes: each format is a peer, and none sees a device.
+//! From records to bytes: each format is a peer, and none sees a device or judges.
 
 pub mod summary;
 pub mod terminal;
