@@ -58,14 +58,15 @@ impl Reduction for Mean {
         for &point in points {
             self.add(rows, point);
         }
-        let count = points.len() as u32;
-        for (channel, result) in result.iter_mut().enumerate() {
-            let sum = self.sums[channel];
-            let exact = if self.errors[channel] == 0.0 { divide(sum, count) } else { None };
-            *result = match exact {
-                Some(mean) => mean,
-                None if !sum.is_finite() => (sum as f32).canonical(),
-                None => add_exactly(rows, channel, points),
+        let channels = self.sums.iter().zip(&self.errors).enumerate();
+        for ((channel, (&sum, &error)), result) in channels.zip(result) {
+            *result = if error == 0.0 && points.len() <= MOST_DIVIDED {
+                divide(sum, points.len())
+            } else if sum.is_finite() {
+                add_exactly(rows, channel, points)
+            } else {
+                // A sum of finite f32 is finite in f64: the features were not.
+                f32::narrow(sum as f32)
             };
         }
     }
@@ -95,39 +96,49 @@ fn add_exactly<E: Float>(rows: Rows<'_, E>, channel: usize, points: &[u32]) -> f
     sum.mean(points.len() as u32)
 }
 
-/// The f32 nearest to `sum / count`, ties to even, or `None` where this route cannot tell.
-///
-/// Rounding the f64 quotient once more is right unless that quotient is, seen from f32, a tie that the exact quotient
-/// is not.
-#[inline]
-fn divide(sum: f64, count: u32) -> Option<f32> {
-    /// The bits of an f64 that f32 lacks, and what they are halfway between two normal f32.
-    const EXTRA: u64 = (1 << 29) - 1;
-    const HALF: u64 = 1 << 28;
+/// Points of a voxel up to which [`divide`] rounds correctly.
+const MOST_DIVIDED: usize = 1 << 26;
 
-    let quotient = sum / f64::from(count);
-    if quotient.abs() < f64::from(f32::MIN_POSITIVE) {
-        // Ties between subnormal f32 look different; a zero sum is never negative, because it started at +0.
-        return (sum == 0.0).then_some(0.0);
-    }
-    if quotient.to_bits() & EXTRA != HALF {
-        return Some(quotient as f32);
-    }
-    let residual = residual(sum, quotient, count);
-    let nudged = if residual == 0.0 {
-        quotient
-    } else if (residual > 0.0) == (quotient > 0.0) {
-        f64::from_bits(quotient.to_bits() + 1)
-    } else {
-        f64::from_bits(quotient.to_bits() - 1)
-    };
-    Some(nudged as f32)
+/// The f32 nearest to `sum / count`, ties to even, for a `count` of at most [`MOST_DIVIDED`].
+///
+/// Rounding to f64 and then to f32 goes wrong only if the quotient is not a tie `t` between two f32 but becomes one in
+/// f64. That cannot be: `t` has 25 bits, so its last is worth at least `2^-24` of its first, and the last bit of `sum`
+/// at most `2^-52` of its first, which is less than `2 * count` times the first of `t`. Hence `sum` and `t * count` are both
+/// multiples of the last bit of `sum`, and if they differ, then by at least that: the quotient differs from `t` by more
+/// than half of the last place of f64. (The bits of a subnormal tie are worth more, not less.)
+#[inline(always)]
+fn divide(sum: f64, count: usize) -> f32 {
+    (sum / count as f64) as f32
 }
 
-/// `sum - quotient * count`, exactly, for a `quotient` of at most 25 bits that is `sum / count` rounded to f64.
-fn residual(sum: f64, quotient: f64, count: u32) -> f64 {
-    // Both products have at most 41 bits. The first difference is exact by Sterbenz' lemma (`high` is zero or more than
-    // half of `count`), and so is the second, because what remains is tiny beside its operands (or its subtrahend is 0).
-    let (high, low) = (count & !0xFFFF, count & 0xFFFF);
-    (sum - quotient * f64::from(high)) - quotient * f64::from(low)
+#[cfg(test)]
+mod tests {
+    use num_rational::BigRational;
+
+    use super::*;
+
+    /// The largest counts, and the sums around each tie times the count: where double rounding would show.
+    #[test]
+    fn quotients_next_to_ties_are_rounded_once() {
+        let rational = |number: f64| BigRational::from_float(number).unwrap();
+        for count in [3, 10, (1 << 25) + 1, MOST_DIVIDED / 3, MOST_DIVIDED - 1, MOST_DIVIDED] {
+            for bits in [0_u32, 1, 2, 0x7F_FFFE, 0x7F_FFFF, 0x80_0000, 0x3F80_0001, 0x3FFF_FFFE, 0x7F7F_FFFE] {
+                let (low, high) = (f32::from_bits(bits), f32::from_bits(bits + 1));
+                let even = if bits % 2 == 0 { low } else { high };
+                let tie = (f64::from(low) + f64::from(high)) / 2.0;
+                let near = tie * count as f64;
+                for sum in
+                    [near.next_down().next_down(), near.next_down(), near, near.next_up(), near.next_up().next_up()]
+                {
+                    let expected = match rational(sum).cmp(&(rational(tie) * rational(count as f64))) {
+                        std::cmp::Ordering::Less => low,
+                        std::cmp::Ordering::Equal => even,
+                        std::cmp::Ordering::Greater => high,
+                    };
+                    assert_eq!(divide(sum, count), expected, "{sum:e} / {count}");
+                    assert_eq!(divide(-sum, count), -expected, "-{sum:e} / {count}");
+                }
+            }
+        }
+    }
 }

@@ -21,12 +21,12 @@ fn shape(grid: [usize; 3], points: usize, features: usize) -> VoxelizeShape {
 /// The voxel of a point, from DESIGN's words.
 fn voxel(shape: &VoxelizeShape, point: &[f32]) -> Option<usize> {
     let mut voxel = 0;
-    for axis in 0..3 {
-        let cell = ((point[axis] - shape.origin[axis]) / shape.voxel_size).floor();
-        if cell.is_nan() || cell < 0.0 || f64::from(cell) >= shape.grid[axis] as f64 {
+    for ((number, origin), &extent) in point.iter().zip(shape.origin).zip(&shape.grid) {
+        let cell = ((number - origin) / shape.voxel_size).floor();
+        if cell.is_nan() || cell < 0.0 || f64::from(cell) >= extent as f64 {
             return None;
         }
-        voxel = voxel * shape.grid[axis] + cell as usize;
+        voxel = voxel * extent + cell as usize;
     }
     Some(voxel)
 }
@@ -41,8 +41,11 @@ fn number(kind: u8, bits: u32) -> f32 {
     match kind {
         // Of any exponent, infinite and NaN included.
         0 => f32::from_bits(bits),
-        // Nearly cancelling, and far apart.
-        1 => (1.0 + unit) * if bits & 1 == 0 { 1.0 } else { -1.0 } * if bits & 2 == 0 { 1.0 } else { 1e-30 },
+        // Cancelling, so that what is far smaller decides.
+        1 => {
+            let magnitude = if bits & 2 == 0 { 1.0 } else { 1e-30 };
+            (1.0 + (bits >> 8 & 3) as f32) * if bits & 1 == 0 { magnitude } else { -magnitude }
+        }
         // Subnormal.
         2 => f32::from_bits(bits & 0x8000_000F),
         // Close to overflow.
@@ -51,7 +54,8 @@ fn number(kind: u8, bits: u32) -> f32 {
         4 => 2.0 * unit - 1.0,
         // Small integers, for which many means are exact or ties.
         5 => (bits % 9) as f32 - 4.0,
-        // Neighbours, whose means are ties or next to ties.
+        // Neighbours, whose means are ties, or next to ties where something tiny is among them.
+        6 if bits & 0xF00 == 0 => 1e-30,
         6 => f32::from_bits(0x3F80_0000 + bits % 4),
         _ => [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1.0, -1e-45, 1e-45][(bits % 8) as usize],
     }
