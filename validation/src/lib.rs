@@ -7,4 +7,6 @@ pub mod observation;
 pub mod plan;
 pub mod protocol;
 pub mod suites;
+pub mod supervisor;
 pub mod verdict;
+pub mod worker;
