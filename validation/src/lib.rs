@@ -9,4 +9,6 @@ pub mod plan;
 pub mod protocol;
 pub mod report;
 pub mod suites;
+pub mod supervisor;
 pub mod verdict;
+pub mod worker;

@@ -1,0 +1,99 @@
+//! Which worker gets which cell, and when.
+
+use std::{
+    collections::HashSet,
+    thread,
+    time::{Duration, Instant},
+};
+
+use validation::{
+    cell::{Cell, Device},
+    supervisor::{Execution, Supervisor, SupervisorOptions},
+};
+
+use crate::cells::{assert_reports, cell, execute, harness_failure, report, supervisor};
+
+pub(crate) const TESTS: &[(&str, fn())] = &[
+    ("scheduling::nothing_to_do_is_complete", nothing),
+    ("scheduling::one_slot_keeps_one_worker", one_worker),
+    ("scheduling::fresh_process_cells_share_no_worker", fresh_processes),
+    ("scheduling::cells_run_in_parallel", parallel),
+    ("scheduling::cuda_cells_run_one_at_a_time_on_each_gpu", cuda),
+    ("scheduling::device_without_workers_fails_its_cells", no_workers),
+    ("scheduling::several_callers_share_the_slots", several_callers),
+];
+
+fn nothing() {
+    assert_eq!(supervisor(1).execute(&[], &|event| panic!("{event:?}")), Execution::Complete);
+}
+
+fn one_worker() {
+    let supervisor = supervisor(1);
+    let mut pids = HashSet::new();
+    for _ in 0..2 {
+        let (outcomes, order) = execute(&supervisor, vec![cell("report_pid"); 20]);
+        assert!(order.is_sorted(), "{order:?}");
+        pids.extend(outcomes.iter().map(|outcome| report(outcome).to_owned()));
+    }
+    assert_eq!(pids.len(), 1, "{pids:?}");
+}
+
+fn fresh_processes() {
+    let fresh = |fresh_process| {
+        let mut cell = cell("report_pid");
+        cell.limits.fresh_process = fresh_process;
+        cell
+    };
+    let (outcomes, _) = execute(&supervisor(1), [false, true, true, false].map(fresh));
+    let pids: Vec<&str> = outcomes.iter().map(report).collect();
+    assert_eq!(pids[0], pids[3], "the warm worker was lost");
+    assert_eq!(pids.iter().collect::<HashSet<_>>().len(), 3, "{pids:?}");
+}
+
+fn parallel() {
+    let begin = Instant::now();
+    let (outcomes, _) = execute(&supervisor(8), vec![cell("sleep"); 16]);
+    // One after the other they would sleep 1.6 s.
+    assert!(begin.elapsed() < Duration::from_millis(1200), "{:?}", begin.elapsed());
+    assert_eq!(outcomes.iter().map(report).collect::<HashSet<_>>().len(), 8);
+}
+
+fn cuda() {
+    let supervisor = Supervisor::new(SupervisorOptions {
+        cpu_workers: 2,
+        gpu_workers: vec!["GPU-a".into(), "GPU-b".into()],
+        ..SupervisorOptions::for_this_program(["worker"])
+    })
+    .unwrap();
+    let cells = [vec![on_cuda("sleep"); 4], vec![on_cuda("report_visible_devices"); 20], vec![cell("sleep"); 4]];
+    let (outcomes, _) = execute(&supervisor, cells.concat());
+
+    let gpu_workers: HashSet<&str> = outcomes[..4].iter().map(report).collect();
+    assert_eq!(gpu_workers.len(), 2, "{gpu_workers:?}");
+    assert!(outcomes[4..24].iter().all(|outcome| matches!(report(outcome), "GPU-a" | "GPU-b")));
+    assert!(outcomes[24..].iter().all(|outcome| !gpu_workers.contains(report(outcome))));
+}
+
+fn no_workers() {
+    let (mut outcomes, _) = execute(&supervisor(1), [on_cuda("report_pid"), cell("report_pid")]);
+    report(&outcomes.pop().unwrap());
+    assert_eq!(harness_failure(outcomes.remove(0)), "there is no worker for cuda cells");
+}
+
+fn several_callers() {
+    let supervisor = supervisor(2);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let (outcomes, _) = execute(&supervisor, vec![cell("report_pid"); 50]);
+                assert_reports(&outcomes);
+            });
+        }
+    });
+}
+
+fn on_cuda(behaviour: &str) -> Cell {
+    let mut cell = cell(behaviour);
+    cell.device = Device::Cuda;
+    cell
+}
