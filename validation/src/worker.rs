@@ -35,10 +35,10 @@ pub enum WorkerError {
 /// Answers requests until the supervisor hangs up. It takes over the process: standard input, resource limits, the
 /// panic hook. Call it first thing in `main`, on the main thread.
 ///
-/// `execute` observes a cell; `digest` runs it plainly once, and its error is a reason why that could not be done.
+/// `execute` observes a cell; `digest` runs it plainly once. Their errors say why that could not be done here.
 pub fn serve(
     registry: &Registry,
-    execute: impl Fn(&Registry, &Cell, Option<&Recording>) -> Observation,
+    execute: impl Fn(&Registry, &Cell, Option<&Recording>) -> Result<Observation, String>,
     digest: impl Fn(&Registry, &Cell, Option<&Recording>) -> Result<Digest, String>,
 ) -> Result<(), WorkerError> {
     let mut supervisor = confinement::confine()?;
@@ -49,7 +49,8 @@ pub fn serve(
             Ok(None) => return Ok(()),
             Ok(Some(Request::Execute { cell, recording })) => {
                 limited(&cell, || match panics::catch(|| execute(registry, &cell, recording.as_ref())) {
-                    Ok(observation) => Response::Observed(Box::new(observation)),
+                    Ok(Ok(observation)) => Response::Observed(Box::new(observation)),
+                    Ok(Err(reason)) => Response::Refused(reason),
                     Err(message) => Response::Observed(Box::new(Observation::Panicked { message })),
                 })
             }

@@ -1,54 +1,49 @@
 //! The door of the suites.
 
+use std::time::Duration;
+
 use robocache_core::{registry::Registry, tensor::HostTensor};
 
 use super::{
     SuiteSettings, accuracy, determinism,
-    device::{during, run_once},
-    prepare::prepare,
+    device::run_once,
+    prepare::{Unprepared, prepare},
 };
 use crate::{
     cell::Cell,
     observation::{Observation, OutputHashes},
-    protocol::{Recording, Response},
+    protocol::Recording,
+    worker::digest_in_fresh_process,
 };
 
-/// What the suites need of the process around them.
-pub struct Context<'a> {
-    /// The operators.
-    pub registry: &'a Registry,
-    /// Runs a cell plainly in a process of its own and gives its output hashes, or why that failed.
-    pub digest_in_fresh_process: &'a dyn Fn(&Cell, Option<&Recording>) -> Result<OutputHashes, String>,
-}
-
-/// Executes a cell.
-pub fn execute(context: &Context<'_>, cell: &Cell, recording: Option<&Recording>) -> Response {
-    let prepared = match prepare(context.registry, cell, recording) {
+/// Executes a cell. The error says why this program cannot: the harness is at fault then, not the operator.
+pub fn execute(registry: &Registry, cell: &Cell, recording: Option<&Recording>) -> Result<Observation, String> {
+    let prepared = match prepare(registry, cell, recording) {
         Ok(prepared) => prepared,
-        Err(response) => return response,
+        Err(Unprepared::Rejected { kind, message }) => return Ok(Observation::InputRejected { kind, message }),
+        Err(Unprepared::Impossible(reason)) => return Err(reason),
     };
     let observation = match &cell.suite {
         SuiteSettings::Determinism(settings) => {
-            let fresh = || (context.digest_in_fresh_process)(cell, recording);
+            let deadline = Duration::from_millis(cell.limits.deadline_ms);
+            let fresh = || digest_in_fresh_process(cell, recording, deadline).map_err(|error| error.to_string());
             determinism::observe(cell, settings, &prepared, &fresh).map(Observation::Determinism)
         }
         SuiteSettings::Accuracy(settings) => {
-            accuracy::observe(context.registry, cell, settings, &prepared).map(|facts| Observation::Accuracy(facts.into()))
+            accuracy::observe(registry, cell, settings, &prepared).map(|facts| Observation::Accuracy(facts.into()))
         }
     };
-    Response::Observed(Box::new(observation.unwrap_or_else(Observation::OperatorFailed)))
+    Ok(observation.unwrap_or_else(Observation::OperatorFailed))
 }
 
-/// Runs a cell plainly once.
-pub fn digest(registry: &Registry, cell: &Cell, recording: Option<&Recording>) -> Response {
-    let prepared = match prepare(registry, cell, recording) {
-        Ok(prepared) => prepared,
-        Err(response) => return response,
-    };
-    match run_once(cell.device, &*prepared.problem, &prepared.inputs).map_err(during("digest")) {
-        Ok(outcome) => Response::Digest(hashes(&outcome.outputs)),
-        Err(failure) => Response::Observed(Box::new(Observation::OperatorFailed(failure))),
-    }
+/// Runs a cell plainly once. The error says why there are no outputs.
+pub fn digest(registry: &Registry, cell: &Cell, recording: Option<&Recording>) -> Result<OutputHashes, String> {
+    let prepared = prepare(registry, cell, recording).map_err(|unprepared| match unprepared {
+        Unprepared::Rejected { kind: _, message } | Unprepared::Impossible(message) => message,
+    })?;
+    run_once(cell.device, &*prepared.problem, &prepared.inputs)
+        .map(|outcome| hashes(&outcome.outputs))
+        .map_err(|error| error.to_string())
 }
 
 /// BLAKE3 of each output by its name.

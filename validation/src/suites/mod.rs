@@ -1,6 +1,6 @@
 //! The suites: on a worker's side, each turns a cell into an observation.
 //!
-//! [`execute`] is the door. It makes the cell's problem and inputs ([`prepare`]), puts them on the device, and hands
+//! [`execute`] is the door. It makes the cell's problem and inputs (`prepare`), puts them on the device, and hands
 //! them to the suite. No suite knows what device it runs on, and none judges what it sees.
 
 mod accuracy;
@@ -11,5 +11,5 @@ mod prepare;
 mod random_problem;
 mod settings;
 
-pub use execute::{Context, digest, execute};
+pub use execute::{digest, execute};
 pub use settings::{AccuracySettings, DeterminismSettings, SuiteSettings};

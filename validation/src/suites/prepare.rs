@@ -9,8 +9,7 @@ use robocache_core::{
 use crate::{
     cell::{Cell, Input},
     dataset,
-    observation::Observation,
-    protocol::{Recording, Response},
+    protocol::Recording,
 };
 
 /// A problem and its inputs.
@@ -19,22 +18,30 @@ pub(super) struct Prepared {
     pub(super) inputs: Vec<HostTensor>,
 }
 
-/// Makes the problem and generates or reads its inputs. `Err` is the answer to give instead of running.
-pub(super) fn prepare(registry: &Registry, cell: &Cell, recording: Option<&Recording>) -> Result<Prepared, Response> {
+/// Why there is nothing to run.
+pub(super) enum Unprepared {
+    /// The recording is unusable; `kind` is a stable word.
+    Rejected { kind: String, message: String },
+    /// The harness asks for something that this program does not have.
+    Impossible(String),
+}
+
+/// Makes the problem and generates or reads its inputs.
+pub(super) fn prepare(registry: &Registry, cell: &Cell, recording: Option<&Recording>) -> Result<Prepared, Unprepared> {
     let operator = registry
         .get(&cell.operator)
-        .ok_or_else(|| Response::Refused(format!("this program knows no operator `{}`", cell.operator)))?;
+        .ok_or_else(|| Unprepared::Impossible(format!("this program knows no operator `{}`", cell.operator)))?;
     match &cell.input {
         Input::Generated(distribution) => {
             let problem = operator
                 .problem(cell.dtype, &cell.parameters)
-                .map_err(|error| Response::Refused(format!("the plan holds an impossible problem: {error}")))?;
+                .map_err(|error| Unprepared::Impossible(format!("the plan holds an impossible problem: {error}")))?;
             let inputs = problem.generate(*distribution, cell.seed);
             Ok(Prepared { problem, inputs })
         }
         Input::Recorded(name) => {
-            let recording =
-                recording.ok_or_else(|| Response::Refused(format!("dataset `{name}` came without its file")))?;
+            let recording = recording
+                .ok_or_else(|| Unprepared::Impossible(format!("dataset `{name}` came without its file")))?;
             let loaded = dataset::load(&recording.path, &recording.spec, cell.dtype)
                 .map_err(|error| rejected(error.kind(), error.to_string()))?;
             let problem = operator
@@ -48,6 +55,6 @@ pub(super) fn prepare(registry: &Registry, cell: &Cell, recording: Option<&Recor
     }
 }
 
-fn rejected(kind: &str, message: String) -> Response {
-    Response::Observed(Box::new(Observation::InputRejected { kind: kind.to_owned(), message }))
+fn rejected(kind: &str, message: String) -> Unprepared {
+    Unprepared::Rejected { kind: kind.to_owned(), message }
 }
