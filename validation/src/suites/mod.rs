@@ -2,4 +2,4 @@
 
 mod settings;
 
-pub use settings::{AccuracySettings, DeterminismSettings, SuiteSettings};
+pub use settings::{AccuracySettings, DeterminismSettings, InvalidSetting, SuiteSettings};
