@@ -5,7 +5,7 @@ use std::fmt;
 use robocache_core::{distribution::Distribution, dtype::DType, parameters::Parameters, random::Seed};
 use serde::{Deserialize, Serialize};
 
-use crate::suites::SuiteSettings;
+use crate::{dataset::Expectation, suites::SuiteSettings};
 
 /// The kind of machine on which a cell runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -64,6 +64,8 @@ pub struct Cell {
     pub input: Input,
     /// Derived from the matrix seed and [`Cell::data_name`], so that no other cell influences it.
     pub seed: Seed,
+    /// What must come of its input.
+    pub expect: Expectation,
     /// What it may use.
     pub limits: Limits,
 }
