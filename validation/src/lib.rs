@@ -4,6 +4,7 @@ pub mod cell;
 pub mod dataset;
 pub mod evidence;
 pub mod machine;
+pub mod matrix;
 pub mod observation;
 pub mod plan;
 pub mod protocol;

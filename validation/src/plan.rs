@@ -1,5 +1,9 @@
 //! What will run, and what will not and why.
 
+mod amendments;
+mod cells;
+mod expand;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -12,4 +12,4 @@ mod random_problem;
 mod settings;
 
 pub use execute::{digest, execute};
-pub use settings::{AccuracySettings, DeterminismSettings, SuiteSettings};
+pub use settings::{AccuracySettings, DeterminismSettings, InvalidSetting, SuiteSettings};
