@@ -1,44 +1,95 @@
 //! Where the matrix, the recordings and the evidence lie.
 
 use std::{
+    collections::BTreeMap,
     env, io,
     path::{Path, PathBuf},
 };
 
-use crate::cli::RunArguments;
+use crate::{
+    cli::RunArguments,
+    dataset,
+    execution::Selected,
+    matrix::Matrix,
+    plan::PlannedCell,
+    protocol::Recording,
+    report::terminal::RepeatCommand,
+};
 
 /// Paths of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Locations {
+pub(crate) struct Locations {
     /// The matrix.
-    pub matrix: PathBuf,
+    pub(crate) matrix: PathBuf,
     /// The folder of recorded inputs, if there is one.
-    pub data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// The folder under which evidence is written.
-    pub output: PathBuf,
+    pub(crate) output: PathBuf,
 }
 
-/// No matrix was named and none was found.
+/// Why there is nothing to start from.
 #[derive(Debug, thiserror::Error)]
-#[error("no matrix.yaml in {}, in a parent folder, or beside this program; name one with --matrix FILE", .0.display())]
-pub struct NoMatrix(PathBuf);
+pub enum LocationError {
+    /// No matrix was named and none was found.
+    #[error(
+        "no matrix.yaml in {}, in a parent folder, or beside this program; name one with --matrix FILE",
+        .0.display()
+    )]
+    NoMatrix(PathBuf),
+    /// The system does not say where this is.
+    #[error("cannot find the current folder or this program: {0}")]
+    Nowhere(#[from] io::Error),
+}
 
 impl Locations {
     /// Follows the arguments, and looks around where they are silent.
-    pub fn find(arguments: &RunArguments) -> io::Result<Result<Self, NoMatrix>> {
+    pub(crate) fn find(arguments: &RunArguments) -> Result<Self, LocationError> {
         let here = env::current_dir()?;
         let beside_program = env::current_exe()?.parent().map(|folder| folder.join("matrix.yaml"));
         let found = || {
             let above = here.ancestors().map(|folder| folder.join("matrix.yaml"));
             above.chain(beside_program).find(|candidate| candidate.is_file())
         };
-        let Some(matrix) = arguments.matrix.clone().or_else(found) else { return Ok(Err(NoMatrix(here))) };
-        let beside_matrix = matrix.parent().unwrap_or(Path::new(".")).to_owned();
-        let default_data = Some(beside_matrix.join("data")).filter(|folder| folder.is_dir());
-        Ok(Ok(Self {
-            data: arguments.data.clone().or(default_data),
-            output: arguments.output.clone().unwrap_or_else(|| beside_matrix.join("bench_artifacts")),
+        let matrix = arguments.matrix.clone().or_else(found).ok_or(LocationError::NoMatrix(here))?;
+        let beside_matrix = matrix.parent().unwrap_or(Path::new("")).join("bench_artifacts");
+        Ok(Self {
+            data: dataset::data_folder(arguments.data.as_deref(), &matrix),
+            output: arguments.output.clone().unwrap_or(beside_matrix),
             matrix,
-        }))
+        })
+    }
+
+    /// The recorded inputs of the matrix, and why each cannot be used here (`None`: it can).
+    pub(crate) fn recordings(&self, matrix: &Matrix) -> BTreeMap<String, Option<String>> {
+        matrix
+            .datasets()
+            .map(|(name, file)| (name.to_owned(), dataset::why_absent(self.data.as_deref(), file)))
+            .collect()
+    }
+
+    /// A planned cell with the recording that it reads.
+    pub(crate) fn attach_recording<'a>(&self, matrix: &Matrix, planned: &'a PlannedCell) -> Selected<'a> {
+        let recording = matrix.dataset(&planned.cell).and_then(|spec| {
+            let path = dataset::resolve(self.data.as_deref()?, &spec.file).ok()?;
+            Some(Recording { spec, path })
+        });
+        Selected { planned, recording }
+    }
+
+    /// The command that repeats a cell of this run.
+    pub(crate) fn repeat_command(&self, arguments: &RunArguments, profile: &str) -> RepeatCommand {
+        let program = if env::var_os("CARGO").is_some() {
+            let release = if cfg!(debug_assertions) { "" } else { " --release" };
+            format!("cargo run{release} -p validation --")
+        } else {
+            env::args().next().unwrap_or_else(|| "validation".to_owned())
+        };
+        let mut prefix = format!("{program} --profile {profile}");
+        for (option, path) in [("--matrix", &arguments.matrix), ("--data", &arguments.data)] {
+            if let Some(path) = path {
+                prefix += &format!(" {option} '{}'", path.display());
+            }
+        }
+        RepeatCommand { prefix }
     }
 }

@@ -1,6 +1,6 @@
 //! From the command line to an exit status.
 
-use std::{io::Write, process::ExitCode};
+use std::{collections::BTreeMap, io::Write, process::ExitCode};
 
 use clap::Parser;
 use robocache_core::registry::Registry;
@@ -9,8 +9,7 @@ use crate::{
     cli::{Cli, Command},
     exit::Exit,
     machine::Machine,
-    matrix, suites, validate::{Ask, validate},
-    worker,
+    matrix, suites, worker, Ask, validate,
 };
 
 /// The program over these operators: ten lines of `main.rs` make a harness of a stranger's crate.
@@ -45,14 +44,14 @@ pub(crate) enum EmptySelection {
     IsAccepted,
 }
 
-fn start(registry: &Registry, cli: Cli, default_profile: &str, empty: EmptySelection) -> ExitCode {
+fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: EmptySelection) -> ExitCode {
     let exit = match cli.command {
         Some(Command::Worker) => work(registry),
         Some(Command::Schema) => print(&matrix::schema(registry)),
-        Some(Command::Machine) => print(&Machine::probe()),
+        Some(Command::Machine) => print(&Machine::probe(&BTreeMap::new())),
         Some(Command::Probe) => print(&Machine::probe_here()),
         None => {
-            let ask = Ask { arguments: cli.run, default_profile: default_profile.to_owned(), empty };
+            let ask = Ask { arguments: cli.run, default_profile: default_profile.to_owned(), empty_selection };
             validate(registry, &ask).unwrap_or_else(|stop| {
                 anstream::eprintln!("{}", stop.styled());
                 stop.exit()

@@ -2,5 +2,8 @@
 
 pub mod junit;
 pub mod progress;
+mod publish;
 pub mod summary;
 pub mod terminal;
+
+pub use publish::publish;

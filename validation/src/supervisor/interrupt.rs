@@ -18,6 +18,11 @@ pub fn install() -> nix::Result<()> {
     Ok(())
 }
 
+/// Asks every [`Supervisor`](super::Supervisor) of this process to stop, as the first Ctrl-C would.
+pub fn request() {
+    REQUESTED.store(true, Ordering::Relaxed);
+}
+
 /// Whether the run was asked to stop.
 pub fn requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)
