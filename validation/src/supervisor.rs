@@ -189,7 +189,7 @@ impl Supervisor {
         let serve = move || {
             let mut slot = Slot::new(launch);
             while let Some(task) = queue.pop() {
-                task.run(&mut slot);
+                task.run(&mut slot, &|| interrupt::requested() || queue.is_closed());
             }
         };
         self.threads.push(Builder::new().name(name).spawn(serve)?);
@@ -210,13 +210,13 @@ impl Drop for Supervisor {
 
 impl Task {
     /// Runs the job, unless nobody waits for it any more.
-    fn run(self, slot: &mut Slot) {
-        if interrupt::requested() || self.events.send(Event::Started { index: self.job.index }).is_err() {
+    fn run(self, slot: &mut Slot, cancelled: &dyn Fn() -> bool) {
+        if cancelled() || self.events.send(Event::Started { index: self.job.index }).is_err() {
             return;
         }
         let begin = Instant::now();
         // A defect of the supervisor costs one cell, not the run.
-        let outcome = catch_unwind(AssertUnwindSafe(|| slot.run(&self.job))).unwrap_or_else(|panic| {
+        let outcome = catch_unwind(AssertUnwindSafe(|| slot.run(&self.job, cancelled))).unwrap_or_else(|panic| {
             slot.discard_worker();
             Some(Outcome::HarnessFailed { message: format!("the supervisor panicked: {}", panic_message(&*panic)) })
         });

@@ -137,7 +137,8 @@ impl Process {
     /// Sends an encoded request and waits for the answer until `limit` has passed or `cancelled` says so.
     pub(crate) fn exchange(&mut self, frame: &[u8], limit: Duration, cancelled: &dyn Fn() -> bool) -> Answer {
         let begin = Instant::now();
-        if let Some(output) = &mut self.output {
+        // What a new process prints before it is ready may be the reason why it never will be.
+        if let Some(output) = self.output.as_mut().filter(|_| self.ready) {
             output.forget();
         }
         let mut unsent = frame;

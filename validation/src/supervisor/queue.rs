@@ -50,6 +50,11 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
+    /// Whether [`Queue::close`] was called.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         // No code of ours panics between two consistent states of the queue.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

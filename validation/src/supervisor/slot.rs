@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Job, interrupt,
+    Job,
     process::{Answer, Launch, Process, cause},
 };
 use crate::{
@@ -23,8 +23,8 @@ impl Slot {
         Self { launch, warm: None }
     }
 
-    /// Executes one cell; `None` if the run was interrupted before it ended.
-    pub(super) fn run(&mut self, job: &Job) -> Option<Outcome> {
+    /// Executes one cell; `None` if `cancelled` held before it ended.
+    pub(super) fn run(&mut self, job: &Job, cancelled: &dyn Fn() -> bool) -> Option<Outcome> {
         let limits = job.cell.limits;
         let request = Request::Execute { cell: Box::new(job.cell.clone()), recording: job.recording.clone() };
         let frame = match encode(&request) {
@@ -40,7 +40,7 @@ impl Slot {
                 return Some(harness_failed(format!("the worker program {program} cannot be started: {error}")));
             }
         };
-        let answer = process.exchange(&frame, Duration::from_millis(limits.deadline_ms), &interrupt::requested);
+        let answer = process.exchange(&frame, Duration::from_millis(limits.deadline_ms), cancelled);
         let (outcome, survivor) = conclude(process, answer, limits.deadline_ms);
         if !limits.fresh_process {
             self.warm = survivor;

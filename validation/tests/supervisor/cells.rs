@@ -44,34 +44,49 @@ pub(crate) fn cell_within(deadline_ms: u64, behaviour: &str) -> Cell {
 
 /// A supervisor of this many CPU workers.
 pub(crate) fn supervisor(cpu_workers: usize) -> Supervisor {
-    Supervisor::new(SupervisorOptions { cpu_workers, ..SupervisorOptions::for_this_program(["worker"]) }).unwrap()
+    Supervisor::new(SupervisorOptions { cpu_workers, ..SupervisorOptions::for_this_program(["as-worker"]) }).unwrap()
 }
 
-/// Executes the cells and gives their outcomes in the order of the cells, with the positions in the order in which
-/// they ended. Fails unless each cell started once and then ended once.
-pub(crate) fn execute(supervisor: &Supervisor, cells: impl IntoIterator<Item = Cell>) -> (Vec<Outcome>, Vec<usize>) {
+/// What became of some cells.
+pub(crate) struct Run {
+    /// In the order of the cells.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// Positions of the cells in the order in which they ended.
+    pub(crate) order: Vec<usize>,
+    /// How many were under way at a time, at most.
+    pub(crate) most_at_a_time: usize,
+}
+
+/// The outcomes of the cells, in their order.
+pub(crate) fn execute(supervisor: &Supervisor, cells: impl IntoIterator<Item = Cell>) -> Vec<Outcome> {
+    watch(supervisor, cells).outcomes
+}
+
+/// Executes the cells. Fails unless each ended exactly once.
+pub(crate) fn watch(supervisor: &Supervisor, cells: impl IntoIterator<Item = Cell>) -> Run {
     let jobs: Vec<Job> =
         cells.into_iter().enumerate().map(|(index, cell)| Job { index, cell, recording: None }).collect();
-    let progress = Mutex::new((vec![0; jobs.len()], vec![None; jobs.len()], Vec::new()));
+    let progress = Mutex::new((vec![None; jobs.len()], Vec::new(), 0, 0));
     let execution = supervisor.execute(&jobs, &|event| {
-        let (started, outcomes, order) = &mut *progress.lock().unwrap();
+        let (outcomes, order, started, most_at_a_time) = &mut *progress.lock().unwrap();
         match event {
-            Event::Started { index } => started[index] += 1,
+            Event::Started { .. } => *started += 1,
             Event::Ended { index, outcome, elapsed: _ } => {
                 assert_eq!(outcomes[index].replace(outcome), None, "cell {index} ended twice");
                 order.push(index);
             }
         }
+        *most_at_a_time = (*most_at_a_time).max(usize::saturating_sub(*started, order.len()));
     });
     assert_eq!(execution, Execution::Complete);
-    let (started, outcomes, order) = progress.into_inner().unwrap();
-    assert!(started.iter().all(|&times| times <= 1), "{started:?}");
-    (outcomes.into_iter().map(|outcome| outcome.expect("an outcome for every cell")).collect(), order)
+    let (outcomes, order, _, most_at_a_time) = progress.into_inner().unwrap();
+    let outcomes = outcomes.into_iter().map(|outcome| outcome.expect("an outcome for every cell")).collect();
+    Run { outcomes, order, most_at_a_time }
 }
 
 /// The outcome of one cell under a supervisor of its own.
 pub(crate) fn outcome_of(cell: Cell) -> Outcome {
-    execute(&supervisor(1), [cell]).0.remove(0)
+    execute(&supervisor(1), [cell]).remove(0)
 }
 
 /// How the worker died.

@@ -6,8 +6,8 @@ use nix::sys::signal::Signal;
 use validation::observation::{Observation, Outcome};
 
 use crate::cells::{
-    assert_ends, assert_reports, cell, cell_within, death, execute, harness_failure, is_running, number_after,
-    outcome_of, report, supervisor,
+    Run, assert_ends, assert_reports, cell, cell_within, death, execute, harness_failure, is_running, number_after,
+    outcome_of, report, supervisor, watch,
 };
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
@@ -28,11 +28,11 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
 ];
 
 fn endless_loop() {
-    const DEADLINE_MS: u64 = 400;
+    const DEADLINE_MS: u64 = 1000;
     let mut cells = vec![cell_within(DEADLINE_MS, "loop_forever")];
     cells.extend(vec![cell("report_pid"); 50]);
     let begin = Instant::now();
-    let (outcomes, order) = execute(&supervisor(2), cells);
+    let Run { outcomes, order, .. } = watch(&supervisor(2), cells);
     let elapsed = begin.elapsed();
 
     let Outcome::DeadlineExceeded { deadline_ms: DEADLINE_MS, output_tail } = &outcomes[0] else {
@@ -45,7 +45,7 @@ fn endless_loop() {
 }
 
 fn stopped_worker() {
-    let (outcomes, _) = execute(&supervisor(1), [cell_within(200, "stop"), cell("report_pid")]);
+    let outcomes = execute(&supervisor(1), [cell_within(200, "stop"), cell("report_pid")]);
     assert!(matches!(outcomes[0], Outcome::DeadlineExceeded { deadline_ms: 200, .. }), "{:?}", outcomes[0]);
     report(&outcomes[1]);
 }
@@ -69,7 +69,7 @@ fn exit() {
 
 fn panic() {
     let supervisor = supervisor(1);
-    let (outcomes, _) = execute(&supervisor, [cell("report_pid"), cell("panic"), cell("report_pid")]);
+    let outcomes = execute(&supervisor, [cell("report_pid"), cell("panic"), cell("report_pid")]);
     assert!(panic_message(&outcomes[1]).starts_with("the operator gave up at "), "{:?}", outcomes[1]);
     assert!(panic_message(&outcomes[1]).contains("subject.rs:"), "{:?}", outcomes[1]);
     assert_ne!(report(&outcomes[0]), report(&outcomes[2]), "the worker that panicked was used again");
@@ -96,7 +96,7 @@ fn allocation() {
         cell.limits.memory_bytes = limit;
         cell
     };
-    let (mut outcomes, _) = execute(
+    let mut outcomes = execute(
         &supervisor(1),
         [
             limited("report_memory_limit", Some(2 << 30)),
@@ -116,7 +116,7 @@ fn allocation() {
 }
 
 fn flood_of_output() {
-    let (mut outcomes, _) = execute(&supervisor(2), [cell("print_much"), cell("print_much_and_abort")]);
+    let mut outcomes = execute(&supervisor(2), [cell("print_much"), cell("print_much_and_abort")]);
     let tail = death(outcomes.pop().unwrap()).output_tail;
     assert!(tail.len() <= 16 << 10 && tail.ends_with("\nthe very end\n"), "{} bytes", tail.len());
     report(&outcomes[0]);
@@ -128,7 +128,7 @@ fn surviving_child() {
 
     // A cell that ended well leaves one too; its worker takes it along when its time comes.
     let supervisor = supervisor(1);
-    let (outcomes, _) = execute(&supervisor, [cell("leave_a_child")]);
+    let outcomes = execute(&supervisor, [cell("leave_a_child")]);
     let child = number_after("child", report(&outcomes[0]));
     assert!(is_running(child));
     drop(supervisor);
@@ -144,7 +144,7 @@ fn forked_twin() {
 }
 
 fn sticky_error() {
-    let (outcomes, _) = execute(&supervisor(1), [cell("lose_the_device"), cell("report_pid")]);
+    let outcomes = execute(&supervisor(1), [cell("lose_the_device"), cell("report_pid")]);
     let Outcome::Observed(observation) = &outcomes[0] else { panic!("{:?}", outcomes[0]) };
     let Observation::OperatorFailed(failure) = &**observation else { panic!("{observation:?}") };
     assert_ne!(number_after("pid", &failure.message), report(&outcomes[1]).parse::<i32>().unwrap());
@@ -153,7 +153,7 @@ fn sticky_error() {
 fn thousand_cells() {
     let crashes = ["abort", "exit", "panic", "lose_the_device", "leave_a_child_and_abort"];
     let cells = crashes.iter().cycle().take(50).map(|behaviour| cell(behaviour));
-    let (outcomes, _) = execute(&supervisor(3), cells.chain((0..1000).map(|_| cell("report_pid"))));
+    let outcomes = execute(&supervisor(3), cells.chain((0..1000).map(|_| cell("report_pid"))));
     for (behaviour, outcome) in crashes.iter().cycle().zip(&outcomes[..50]) {
         let died = matches!(outcome, Outcome::Died(_));
         assert_eq!(died, !matches!(*behaviour, "panic" | "lose_the_device"), "{behaviour}: {outcome:?}");
@@ -162,7 +162,7 @@ fn thousand_cells() {
 }
 
 fn too_long_an_answer() {
-    let (mut outcomes, _) = execute(&supervisor(1), [cell("report_pid"), cell("answer_too_much"), cell("report_pid")]);
+    let mut outcomes = execute(&supervisor(1), [cell("report_pid"), cell("answer_too_much"), cell("report_pid")]);
     assert_eq!(report(&outcomes[0]), report(&outcomes[2]), "the worker had done nothing wrong");
     let message = harness_failure(outcomes.remove(1));
     assert!(message.contains("exceeds the limit"), "{message}");

@@ -71,12 +71,12 @@ pub(crate) fn serve() -> ExitCode {
 }
 
 fn hostile_supervisor(kind: &str) -> Supervisor {
-    Supervisor::new(SupervisorOptions::for_this_program(["hostile", kind])).unwrap()
+    Supervisor::new(SupervisorOptions::for_this_program(["as-hostile-worker", kind])).unwrap()
 }
 
 /// The message with which the harness fails on this kind, after the process was seen to be gone.
 fn failure(kind: &str) -> String {
-    let message = harness_failure(execute(&hostile_supervisor(kind), [cell("report_pid")]).0.remove(0));
+    let message = harness_failure(execute(&hostile_supervisor(kind), [cell("report_pid")]).remove(0));
     assert_ends(number_after("hostile", &message));
     message
 }
@@ -104,20 +104,20 @@ fn another_answer() {
 }
 
 fn half_a_message() {
-    let outcome = execute(&hostile_supervisor("half_a_message"), [cell_within(200, "report_pid")]).0.remove(0);
+    let outcome = execute(&hostile_supervisor("half_a_message"), [cell_within(200, "report_pid")]).remove(0);
     let Outcome::DeadlineExceeded { output_tail, .. } = outcome else { panic!("{outcome:?}") };
     assert_ends(number_after("hostile", &output_tail));
 }
 
 fn stray_message() {
-    let (outcomes, _) = execute(&hostile_supervisor("stray_message"), vec![cell("report_pid"); 3]);
+    let outcomes = execute(&hostile_supervisor("stray_message"), vec![cell("report_pid"); 3]);
     for outcome in outcomes {
         assert_eq!(harness_failure(outcome), "first");
     }
 }
 
 fn closed_connection() {
-    let outcome = execute(&hostile_supervisor("closed_connection"), [cell("report_pid")]).0.remove(0);
+    let outcome = execute(&hostile_supervisor("closed_connection"), [cell("report_pid")]).remove(0);
     let message = harness_failure(outcome);
     assert!(message.contains("closed its connection"), "{message}");
 }
@@ -130,7 +130,7 @@ fn early_end() {
 
 fn no_worker() {
     let options = SupervisorOptions { program: "true".into(), ..SupervisorOptions::for_this_program(["x"; 0]) };
-    let message = harness_failure(execute(&Supervisor::new(options).unwrap(), [cell("report_pid")]).0.remove(0));
+    let message = harness_failure(execute(&Supervisor::new(options).unwrap(), [cell("report_pid")]).remove(0));
     assert_eq!(message, "the worker ended (exit code 0) before it was ready");
 }
 
@@ -139,7 +139,7 @@ fn missing_program() {
         program: "/nonexistent/worker".into(),
         ..SupervisorOptions::for_this_program([OsString::new()])
     };
-    let (outcomes, _) = execute(&Supervisor::new(options).unwrap(), vec![cell("report_pid"); 3]);
+    let outcomes = execute(&Supervisor::new(options).unwrap(), vec![cell("report_pid"); 3]);
     for outcome in outcomes {
         let message = harness_failure(outcome);
         assert!(message.starts_with("the worker program /nonexistent/worker cannot be started"), "{message}");

@@ -30,7 +30,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
 pub(crate) fn supervise() -> ExitCode {
     interrupt::install().unwrap();
     let options =
-        SupervisorOptions { cpu_workers: 2, no_capture: true, ..SupervisorOptions::for_this_program(["worker"]) };
+        SupervisorOptions { cpu_workers: 2, no_capture: true, ..SupervisorOptions::for_this_program(["as-worker"]) };
     let behaviours = ["report_pid", "report_pid", "loop_forever", "loop_forever", "report_pid", "report_pid"];
     let jobs: Vec<Job> = behaviours
         .iter()
@@ -51,7 +51,7 @@ pub(crate) fn supervise() -> ExitCode {
 /// A supervisor process and its two workers, both of which are in an endless loop.
 fn busy_supervisor() -> (Child, [i32; 2]) {
     let mut supervisor =
-        Command::new(env::current_exe().unwrap()).arg("supervise").stderr(Stdio::piped()).spawn().unwrap();
+        Command::new(env::current_exe().unwrap()).arg("as-supervisor").stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(supervisor.stderr.take().unwrap()).lines();
     let mut pid = || number_after("worker", &lines.next().unwrap().unwrap());
     let workers = [pid(), pid()];
@@ -79,7 +79,7 @@ fn interrupted_supervisor() {
 
 fn dropped_supervisor() {
     let supervisor = supervisor(2);
-    let (outcomes, _) = execute(&supervisor, vec![cell("sleep"); 4]);
+    let outcomes = execute(&supervisor, vec![cell("sleep"); 4]);
     let workers: Vec<i32> = outcomes.iter().map(|outcome| report(outcome).parse().unwrap()).collect();
     assert!(workers.iter().all(|&pid| is_running(pid)), "warm workers went cold");
     drop(supervisor);
@@ -87,7 +87,7 @@ fn dropped_supervisor() {
 }
 
 fn worker_by_hand() {
-    let output = Command::new(env::current_exe().unwrap()).arg("worker").stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(env::current_exe().unwrap()).arg("as-worker").stdin(Stdio::null()).output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(message.contains("a worker is started by its supervisor, not by hand"), "{message}");
@@ -110,7 +110,7 @@ fn fresh_digest() {
 fn failed_digest() {
     let supervisor = supervisor(1);
     let cells = ["digest_panics", "digest_exits", "digest_loops"].map(cell);
-    let (outcomes, _) = execute(&supervisor, cells);
+    let outcomes = execute(&supervisor, cells);
     assert!(report(&outcomes[0]).starts_with("panicked: no digest at "), "{:?}", outcomes[0]);
     assert_eq!(report(&outcomes[1]), "the fresh process ended without an answer (exit code 9)");
     assert_eq!(report(&outcomes[2]), "the fresh process gave no answer within 200 ms");

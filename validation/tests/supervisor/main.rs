@@ -12,10 +12,11 @@ use std::{env, process::ExitCode};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
+    // No word that somebody might give as a filter of test names.
     match env::args().nth(1).as_deref() {
-        Some("worker") => subject::serve(),
-        Some("hostile") => hostile::serve(),
-        Some("supervise") => lifetime::supervise(),
+        Some("as-worker") => subject::serve(),
+        Some("as-hostile-worker") => hostile::serve(),
+        Some("as-supervisor") => lifetime::supervise(),
         Some(_) | None => libtest_mimic::run(&Arguments::from_args(), trials()).exit_code(),
     }
 }
