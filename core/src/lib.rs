@@ -12,6 +12,7 @@ pub mod cpu;
 pub mod cuda;
 pub mod distribution;
 pub mod dtype;
+mod generate;
 pub mod operator;
 pub mod operators;
 pub mod parameters;
