@@ -1,0 +1,4 @@
+// The one translation unit of the image: every family, compiled together into one fatbin.
+#include "resample.cu"
+#include "fuse.cu"
+#include "voxelize.cu"
