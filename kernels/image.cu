@@ -2,3 +2,4 @@
 #include "resample.cu"
 #include "fuse.cu"
 #include "voxelize.cu"
+#include "compare.cu"
