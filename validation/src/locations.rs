@@ -51,10 +51,12 @@ impl Locations {
             above.chain(beside_program).find(|candidate| candidate.is_file())
         };
         let matrix = arguments.matrix.clone().or_else(found).ok_or(LocationError::NoMatrix(here))?;
-        let beside_matrix = matrix.parent().unwrap_or(Path::new("")).join("bench_artifacts");
+        let beside = |name| matrix.parent().unwrap_or(Path::new("")).join(name);
+        // A variable that is set to nothing names nothing.
+        let data = arguments.data.clone().filter(|folder| !folder.as_os_str().is_empty());
         Ok(Self {
-            data: dataset::data_folder(arguments.data.as_deref(), &matrix),
-            output: arguments.output.clone().unwrap_or(beside_matrix),
+            data: data.or_else(|| Some(beside("data")).filter(|folder| folder.is_dir())),
+            output: arguments.output.clone().unwrap_or_else(|| beside("bench_artifacts")),
             matrix,
         })
     }

@@ -4,16 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::error::{DatasetError, Fault, Place};
 
-/// The environment variable that names the data folder when `--data` does not.
+/// The environment variable that names the data folder where `--data` does not.
 pub const DATA_VARIABLE: &str = "ROBOCACHE_DATA";
-
-/// The folder of recordings: `given` with `--data`, else named by [`DATA_VARIABLE`], else `data` beside the matrix if
-/// there is such a folder.
-pub fn data_folder(given: Option<&Path>, matrix: &Path) -> Option<PathBuf> {
-    let named = || std::env::var_os(DATA_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let beside = || Some(matrix.parent()?.join("data")).filter(|folder| folder.is_dir());
-    given.map(Path::to_path_buf).or_else(named).or_else(beside)
-}
 
 /// Where the recording `file` of the matrix lies in `data_folder`; it need not exist.
 ///
@@ -74,17 +66,5 @@ mod tests {
         assert!(why_absent(None, "scan.ply").unwrap().contains("--data"));
         let no_folder = folder.path().join("scan.ply");
         assert!(why_absent(Some(&no_folder), "scan.ply").unwrap().ends_with("is not a folder"));
-    }
-
-    #[test]
-    fn the_folder_beside_the_matrix_is_the_last_resort() {
-        let folder = tempfile::tempdir().unwrap();
-        let matrix = folder.path().join("matrix.yaml");
-        assert_eq!(data_folder(Some(Path::new("given")), &matrix), Some("given".into()));
-        if std::env::var_os(DATA_VARIABLE).is_none() {
-            assert_eq!(data_folder(None, &matrix), None);
-            std::fs::create_dir(folder.path().join("data")).unwrap();
-            assert_eq!(data_folder(None, &matrix), Some(folder.path().join("data")));
-        }
     }
 }
