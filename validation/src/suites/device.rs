@@ -1,8 +1,10 @@
 //! From the name of a device to a session on it.
 
+use std::cell::OnceCell;
+
 use robocache_core::{
     cpu::CpuSession,
-    cuda::CudaSession,
+    cuda::{self, CudaError, CudaSession},
     operator::{Problem, RunError},
     session::{RunOutcome, Session, Variation},
     tensor::HostTensor,
@@ -21,8 +23,23 @@ pub(super) fn open<'a>(
 ) -> Result<Box<dyn Session + 'a>, RunError> {
     match device {
         Device::Cpu => Ok(Box::new(CpuSession::new(problem, inputs.to_vec())?)),
-        Device::Cuda => Ok(Box::new(CudaSession::new(problem, inputs)?)),
+        Device::Cuda => Ok(Box::new(CudaSession::new(gpu()?, problem, inputs)?)),
     }
+}
+
+/// The GPU of this worker, opened for its first CUDA cell and kept until the process ends. The supervisor shows each
+/// worker one GPU; a context that broke is replaced with its process.
+fn gpu() -> Result<&'static cuda::Device, CudaError> {
+    thread_local! {
+        static GPU: OnceCell<&'static cuda::Device> = const { OnceCell::new() };
+    }
+    GPU.with(|gpu| match gpu.get() {
+        Some(device) => Ok(*device),
+        None => {
+            let device = Box::leak(Box::new(cuda::Device::open(0)?));
+            Ok(*gpu.get_or_init(|| device))
+        }
+    })
 }
 
 /// One plain run in a session of its own.

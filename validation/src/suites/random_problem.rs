@@ -47,7 +47,7 @@ pub(super) fn search(
             }
         }
     };
-    let strategy = (parameters(&**operator, &cell.parameters), select(operator.distributions()));
+    let strategy = (parameters(&**operator, &cell.parameters), select(operator.distributions().to_vec()));
     match runner(cell, count).run(&strategy, attempt) {
         Ok(()) => Ok(None),
         Err(TestError::Abort(reason)) => Err(OperatorFailure {
