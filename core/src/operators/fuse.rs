@@ -107,9 +107,11 @@ impl FuseProblem {
     }
 
     fn run_typed<E: Float, T: Time>(&self, inputs: &[HostTensor], outputs: &mut [HostTensor], options: CpuOptions) {
-        let streams: Vec<_> =
-            self.streams(inputs).map(|stream| (stream.samples.as_slice::<E>(), stream.times.as_slice::<T>())).collect();
-        crate::operators::scalar::fuse(&self.shape, &streams, inputs[0].as_slice(), outputs[0].as_mut_slice(), options);
+        let streams: Vec<_> = self
+            .streams(inputs)
+            .map(|stream| cpu::Stream::<E, T> { x: stream.samples.as_slice(), ts: stream.times.as_slice() })
+            .collect();
+        cpu::fuse(&self.shape, &streams, inputs[0].as_slice(), outputs[0].as_mut_slice(), options);
     }
 }
 

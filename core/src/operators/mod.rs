@@ -6,7 +6,6 @@ pub mod fuse;
 mod interpolate;
 pub mod resample;
 mod rows;
-mod scalar;
 pub mod times;
 pub mod voxelize;
 

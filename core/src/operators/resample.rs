@@ -1,8 +1,8 @@
 //! `resample`: values of a sampled stream at other times, by linear interpolation.
 
-pub mod cpu;
 mod bound;
 mod check;
+pub mod cpu;
 mod generate;
 mod reference;
 mod relations;
@@ -125,7 +125,7 @@ impl ResampleProblem {
     }
 
     fn run_typed<E: Float, T: Time>(&self, inputs: &[HostTensor], outputs: &mut [HostTensor], options: CpuOptions) {
-        crate::operators::scalar::resample::<E, T>(
+        cpu::resample::<E, T>(
             &self.shape,
             inputs[0].as_slice(),
             inputs[1].as_slice(),

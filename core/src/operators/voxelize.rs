@@ -99,8 +99,17 @@ impl VoxelizeProblem {
         self.dtype
     }
 
-    fn gather<E: Float>(&self, inputs: &[HostTensor], voxels: &mut [f32], options: CpuOptions) -> i64 {
-        crate::operators::scalar::gather::<E>(&self.shape, inputs[0].as_slice(), inputs[1].as_slice(), voxels, options)
+    /// Runs on the CPU with features of type `E`, which no mode reads that takes none; gives the number of points dropped.
+    fn run_typed<E: Float>(&self, inputs: &[HostTensor], voxels: &mut HostTensor, options: CpuOptions) -> u64 {
+        let points = inputs[0].as_slice();
+        match self.shape.mode {
+            VoxelMode::Count => cpu::count(&self.shape, points, voxels.as_mut_slice(), options),
+            VoxelMode::Occupancy => cpu::occupancy(&self.shape, points, voxels.as_mut_slice(), options),
+            VoxelMode::Mean => {
+                cpu::mean::<E>(&self.shape, points, inputs[1].as_slice(), voxels.as_mut_slice(), options)
+            }
+            VoxelMode::Max => cpu::max::<E>(&self.shape, points, inputs[1].as_slice(), voxels.as_mut_slice(), options),
+        }
     }
 }
 
@@ -134,17 +143,14 @@ impl Problem for VoxelizeProblem {
         check_tensors(&self.inputs, inputs)?;
         check_tensors(&self.outputs, outputs)?;
         let (voxels, dropped) = outputs.split_at_mut(1);
-        let voxels = &mut voxels[0];
-        let count = match (self.shape.mode.takes_features(), self.dtype) {
-            (false, _) => {
-                crate::operators::scalar::tally(&self.shape, inputs[0].as_slice(), voxels.as_mut_slice(), options)
-            }
-            (true, DType::F32) => self.gather::<f32>(inputs, voxels.as_mut_slice(), options),
-            (true, DType::F16) => self.gather::<f16>(inputs, voxels.as_mut_slice(), options),
-            (true, DType::Bf16) => self.gather::<bf16>(inputs, voxels.as_mut_slice(), options),
-            (true, DType::I32 | DType::I64) => unreachable!("refused when the problem was made"),
+        let count = match self.dtype {
+            DType::F32 => self.run_typed::<f32>(inputs, &mut voxels[0], options),
+            DType::F16 => self.run_typed::<f16>(inputs, &mut voxels[0], options),
+            DType::Bf16 => self.run_typed::<bf16>(inputs, &mut voxels[0], options),
+            DType::I32 | DType::I64 => unreachable!("refused when the problem was made"),
         };
-        dropped[0].as_mut_slice::<i64>()[0] = count;
+        // There are at most `i32::MAX` points.
+        dropped[0].as_mut_slice::<i64>()[0] = count as i64;
         Ok(())
     }
 
