@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use robocache_core::operators;
 
 fn main() -> ExitCode {
-    validation::test_main(operators::builtin(), "smoke")
+    validation::test_main(operators::registry(), "smoke")
 }
