@@ -42,6 +42,7 @@ fn execute(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Observation {
     match cell.operator.as_str() {
         "report_pid" => report(id()),
         "report_visible_devices" => report(env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default()),
+        "report_parameters" => report(cell.parameters.get("text").unwrap()),
         "report_memory_limit" => report(format!("pid {} limit {}", id(), getrlimit(Resource::RLIMIT_DATA).unwrap().0)),
         "report_standard_input" => report(io::stdin().read_to_end(&mut Vec::new()).unwrap()),
         "sleep" => {
