@@ -12,6 +12,7 @@ use robocache_core::{
 
 use crate::{
     cell::{Cell, Device, Input},
+    dataset::Expectation,
     matrix::{DatasetRow, Diagnostic, Matrix, OperatorRow, Place, Profile, Selection},
     suites::SuiteSettings,
 };
@@ -99,7 +100,7 @@ impl Part<'_> {
                 let distributions = self.operator.distributions().iter();
                 for &distribution in distributions.filter(|&chosen| self.selection.distributions.contains(chosen)) {
                     let input = Input::Generated(distribution);
-                    let cell = self.cell(&name, input, arguments.parameters.clone())?;
+                    let cell = self.cell(&name, input, arguments.parameters.clone(), Expectation::Accepted)?;
                     let selection = self.selection.place;
                     drafts.push(Draft { cell, implemented, arguments: arguments.place, selection });
                 }
@@ -118,10 +119,10 @@ impl Part<'_> {
         for row in self.matrix.datasets.iter().filter(fits) {
             for arguments in &row.arguments {
                 let problem = arguments.partial_problem(self.operator, self.dtype, &self.matrix.source)?;
-                let implemented =
-                    self.device == Device::Cpu || problem.is_none_or(|problem| problem.cuda().is_some());
+                let implemented = self.device == Device::Cpu || problem.is_none_or(|problem| problem.cuda().is_some());
                 let input = Input::Recorded(row.name.clone());
-                let cell = self.cell(&recorded_name(&arguments.parameters), input, arguments.parameters.clone())?;
+                let parameters = arguments.parameters.clone();
+                let cell = self.cell(&recorded_name(&parameters), input, parameters, row.spec.expect.clone())?;
                 let selection = self.selection.place;
                 drafts.push(Draft { cell, implemented, arguments: arguments.place, selection });
             }
@@ -129,8 +130,14 @@ impl Part<'_> {
         Ok(())
     }
 
-    fn cell(&self, problem: &str, input: Input, parameters: Parameters) -> Result<Cell, Diagnostic> {
-        let Self { matrix, profile, selection, device, dtype, .. } = *self;
+    fn cell(
+        &self,
+        problem: &str,
+        input: Input,
+        parameters: Parameters,
+        expect: Expectation,
+    ) -> Result<Cell, Diagnostic> {
+        let Self { matrix, profile, selection, device, dtype, suite: _, operator: _ } = *self;
         let (mut suite, mut limits) = (self.suite.clone(), matrix.limits);
         for changes in [&profile.changes, &selection.changes] {
             changes.apply(&mut suite, &mut limits, &matrix.source)?;
@@ -140,7 +147,7 @@ impl Part<'_> {
         let data_name = Cell::data_name(suite.name(), &operator, dtype, problem, &input);
         let seed = Seed::root(matrix.seed).derive(&data_name);
         let name = format!("{}::{operator}::{device}::{dtype}::{problem}::{input}", suite.name());
-        Ok(Cell { name, suite, operator, device, dtype, parameters, input, seed, limits })
+        Ok(Cell { name, suite, operator, device, dtype, parameters, input, expect, seed, limits })
     }
 }
 
