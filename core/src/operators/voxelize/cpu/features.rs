@@ -15,6 +15,13 @@ use crate::{
 /// Output of one tile: with the tables and the rows of its points it stays in a core's L2.
 const TILE_BYTES: usize = 256 << 10;
 
+/// Points for which rows are fetched in advance. Points of a voxel lie anywhere in memory: without this, each would be
+/// waited for in turn.
+const FETCHED_AHEAD: usize = 32;
+
+/// Bytes of a row that are fetched in advance; the hardware goes on by itself.
+const FETCHED_BYTES: usize = 256;
+
 /// What is made of the features of one voxel.
 pub(super) trait Reduction: Send {
     /// Writes the result of the rows of `points`, of which there is at least one.
@@ -33,6 +40,17 @@ impl<'a, E: Float> Rows<'a, E> {
     #[inline(always)]
     pub(super) fn row(self, point: u32) -> &'a [E] {
         &self.features[point as usize * self.channels..][..self.channels]
+    }
+
+    /// Asks for the features of a point, which will be needed soon.
+    #[inline(always)]
+    fn fetch(self, point: u32) {
+        #[cfg(target_arch = "x86_64")]
+        for line in bytemuck::cast_slice::<E, u8>(self.row(point)).chunks(64).take(FETCHED_BYTES / 64) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: SSE is part of x86-64, and a hint reads nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
     }
 
     /// The features of a point in f32. `scratch` is where they are widened to if they are not f32.
@@ -113,6 +131,9 @@ impl<R: Reduction> Worker<R> {
     /// Writes the voxels of the sorted tile. Inlined into each instruction set's version, so that the compiler uses it.
     #[inline(always)]
     fn write<E: Float>(&mut self, rows: Rows<'_, E>, mut output: Sequential<'_, f32>) {
+        let order = self.tile.points();
+        order.iter().take(FETCHED_AHEAD).for_each(|&point| rows.fetch(point));
+        let mut ahead = order.get(FETCHED_AHEAD..).unwrap_or_default();
         let mut empty = 0;
         for points in self.tile.cells() {
             if points.is_empty() {
@@ -121,6 +142,9 @@ impl<R: Reduction> Worker<R> {
             }
             output.zeros(empty * rows.channels);
             empty = 0;
+            let (fetched, rest) = ahead.split_at(points.len().min(ahead.len()));
+            fetched.iter().for_each(|&point| rows.fetch(point));
+            ahead = rest;
             self.reduction.reduce(rows, points, &mut self.result);
             output.write(&self.result);
         }

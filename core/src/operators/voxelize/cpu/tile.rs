@@ -34,6 +34,11 @@ impl Tile {
         }
     }
 
+    /// All points, in the order of their cells.
+    pub(super) fn points(&self) -> &[u32] {
+        &self.points
+    }
+
     /// Points of each cell, in the order of the cells.
     pub(super) fn cells(&self) -> impl Iterator<Item = &[u32]> {
         let mut start = 0;
