@@ -15,12 +15,12 @@ use crate::{
 /// Output of one tile: with the tables and the rows of its points it stays in a core's L2.
 const TILE_BYTES: usize = 256 << 10;
 
-/// Points for which rows are fetched in advance. Points of a voxel lie anywhere in memory: without this, each would be
-/// waited for in turn.
-const FETCHED_AHEAD: usize = 32;
+/// Rows of a tile that are fetched into the cache while its points are sorted, in bytes: they must still be there when
+/// they are needed. A tile with more has several points in each voxel, whose rows the CPU fetches side by side anyway.
+const FETCHED_BYTES: usize = 512 << 10;
 
-/// Bytes of a row that are fetched in advance; the hardware goes on by itself.
-const FETCHED_BYTES: usize = 256;
+/// Cache lines fetched of a row; from there on the hardware sees the pattern.
+const FETCHED_LINES: usize = 4;
 
 /// What is made of the features of one voxel.
 pub(super) trait Reduction: Send {
@@ -46,7 +46,7 @@ impl<'a, E: Float> Rows<'a, E> {
     #[inline(always)]
     fn fetch(self, point: u32) {
         #[cfg(target_arch = "x86_64")]
-        for line in bytemuck::cast_slice::<E, u8>(self.row(point)).chunks(64).take(FETCHED_BYTES / 64) {
+        for line in bytemuck::cast_slice::<E, u8>(self.row(point)).chunks(64).take(FETCHED_LINES) {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             // SAFETY: SSE is part of x86-64, and a hint reads nothing.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
@@ -106,11 +106,13 @@ pub(super) fn reduce<E: Float, R: Reduction>(
 
     let partition = Partition::new(&grid, points, TILE_BYTES / size_of::<f32>() / channels.min(64), options);
     let rows = Rows { features, channels };
+    // Points lie anywhere in memory: without this, each row would be waited for in turn.
+    let most_fetched = FETCHED_BYTES / (channels * size_of::<E>()).next_multiple_of(64);
     let stream = size_of_val(voxels) >= STREAM_FROM_BYTES;
     let tiles = voxels.chunks_mut(partition.tile_cells() * channels).enumerate();
     let worker = || Worker { tile: Tile::default(), reduction: reduction(), result: vec![0.0; channels] };
     pool::for_each(options.threads, tiles, worker, |worker, (tile, voxels)| {
-        worker.tile.sort(&partition, tile, voxels.len() / channels);
+        worker.tile.sort(&partition, tile, voxels.len() / channels, most_fetched, |point| rows.fetch(point));
         let output = Sequential::new(voxels, stream);
         match options.instructions.min(InstructionSet::best()) {
             InstructionSet::Baseline => worker.write(rows, output),
@@ -131,9 +133,6 @@ impl<R: Reduction> Worker<R> {
     /// Writes the voxels of the sorted tile. Inlined into each instruction set's version, so that the compiler uses it.
     #[inline(always)]
     fn write<E: Float>(&mut self, rows: Rows<'_, E>, mut output: Sequential<'_, f32>) {
-        let order = self.tile.points();
-        order.iter().take(FETCHED_AHEAD).for_each(|&point| rows.fetch(point));
-        let mut ahead = order.get(FETCHED_AHEAD..).unwrap_or_default();
         let mut empty = 0;
         for points in self.tile.cells() {
             if points.is_empty() {
@@ -142,9 +141,6 @@ impl<R: Reduction> Worker<R> {
             }
             output.zeros(empty * rows.channels);
             empty = 0;
-            let (fetched, rest) = ahead.split_at(points.len().min(ahead.len()));
-            fetched.iter().for_each(|&point| rows.fetch(point));
-            ahead = rest;
             self.reduction.reduce(rows, points, &mut self.result);
             output.write(&self.result);
         }
