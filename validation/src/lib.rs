@@ -88,5 +88,5 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     drop(supervisor);
 
     // Render: from the records alone, those of an earlier part of a resumed run included.
-    report::publish(run, &plan.missing_requirements, execution, &locations.repeat_command(arguments, profile))
+    report::publish(run, &plan.missing_requirements, execution)
 }

@@ -37,12 +37,12 @@ const TURN: Duration = Duration::from_secs(30);
 /// Why a record was not made durable. The run must end as a harness error: what it did can no longer be proven.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendError {
-    /// The record cannot be written as JSON.
-    #[error("the record of `{cell}` cannot be written as JSON: {reason}; this is a defect of the harness")]
+    /// The record would not read back from JSON.
+    #[error("the record of `{cell}` does not survive being written as JSON: {reason}; this is a defect of the harness")]
     Unwritable {
         /// The cell's name.
         cell: String,
-        /// What the serialiser said.
+        /// What the serialiser or the reader said.
         reason: String,
     },
     /// The log cannot be written or synced. After a failed sync nobody knows what reached the disk, so that the log
@@ -133,7 +133,7 @@ impl RecordLog {
     /// Acknowledgements come in the order of the log, from the writer's thread: they should be brief, must not append,
     /// and must not panic. One that is dropped uncalled means the same as [`AppendError::WriterStopped`].
     pub fn append_then(&self, record: &Record, acknowledge: impl FnOnce(Result<u64, AppendError>) + Send + 'static) {
-        let body = match serde_json::to_string(record) {
+        let body = match to_json(record) {
             Ok(body) => body,
             Err(error) => {
                 let cell = record.cell.name.clone();
@@ -175,6 +175,14 @@ impl Drop for RecordLog {
         // A panic of the writer was told to everybody who appended.
         let _ = self.join();
     }
+}
+
+/// A record as JSON that reads back. JSON has no NaN and no infinity, and the serialiser writes `null` for them: where a
+/// number is needed, such a record would be acknowledged and then be unreadable.
+fn to_json(record: &Record) -> serde_json::Result<String> {
+    let body = serde_json::to_string(record)?;
+    serde_json::from_str::<Record>(&body)?;
+    Ok(body)
 }
 
 /// What the writer's thread owns.
@@ -243,4 +251,85 @@ fn fill_batch(first: Job, queue: &Receiver<Job>) -> Vec<Job> {
         batch.push(job);
     }
     batch
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::OpenOptions,
+        io,
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    use robocache_core::{dtype::DType, parameters::Parameters, random::Seed};
+
+    use super::*;
+    use crate::{
+        cell::{Cell, Device, Input, Limits},
+        dataset::Expectation,
+        suites::{AccuracySettings, SuiteSettings},
+        verdict::Verdict,
+    };
+
+    fn record() -> Record {
+        Record {
+            cell: Cell {
+                name: "a cell".to_owned(),
+                suite: SuiteSettings::Accuracy(AccuracySettings { random_problems: 0 }),
+                operator: "resample".to_owned(),
+                device: Device::Cpu,
+                dtype: DType::F32,
+                parameters: Parameters::default(),
+                input: Input::Recorded("scan".to_owned()),
+                seed: Seed::root(1),
+                expect: Expectation::Accepted,
+                limits: Limits { deadline_ms: 1, memory_bytes: None, fresh_process: false },
+            },
+            attempt: 1,
+            started: jiff::Timestamp::UNIX_EPOCH,
+            elapsed_ms: 0.0,
+            program_hash: String::new(),
+            outcome: None,
+            verdict: Verdict::Pass,
+        }
+    }
+
+    fn log(path: &str, access: Access) -> RecordLog {
+        let file = OpenOptions::new().read(true).append(true).open(path).unwrap();
+        RecordLog::start(file, path.into(), access).unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_fails_every_record_from_then_on_and_the_run() {
+        let log = log("/dev/full", Access::Exclusive { next_sequence: 0 });
+        for _ in 0..2 {
+            let error = log.append(&record()).unwrap_err();
+            let AppendError::Storage(storage) = &error else { panic!("{error}") };
+            assert_eq!(storage.source.kind(), io::ErrorKind::StorageFull);
+            assert!(error.to_string().contains("/dev/full") && error.to_string().contains("--resume"), "{error}");
+        }
+        let told = Arc::new(AtomicU32::new(0));
+        log.append_then(&record(), {
+            let told = Arc::clone(&told);
+            move |result| {
+                assert!(result.is_err());
+                told.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        assert!(log.close().is_err(), "a run that lost a record ended as if all were well");
+        assert_eq!(told.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_record_that_would_not_read_back_is_not_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records.jsonl");
+        std::fs::write(&path, "").unwrap();
+        let log = log(path.to_str().unwrap(), Access::Exclusive { next_sequence: 0 });
+        let result = log.append(&Record { elapsed_ms: f64::NAN, ..record() });
+        assert!(matches!(result, Err(AppendError::Unwritable { .. })), "{result:?}");
+        assert_eq!(log.append(&record()).unwrap(), 0);
+        log.close().unwrap();
+    }
 }

@@ -28,15 +28,20 @@ pub struct Program {
 impl Program {
     /// The running program. Reads the whole executable.
     pub fn current() -> Result<Self, StorageError> {
-        Ok(Self {
+        Ok(Self::with_hash(hash_executable()?))
+    }
+
+    /// The running program, if the hash of its executable is known already.
+    pub fn with_hash(hash: String) -> Self {
+        Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: embedded(env!("VALIDATION_COMMIT"), env!("VALIDATION_COMMIT_UNKNOWN")).map(str::to_owned),
             dirty: embedded(env!("VALIDATION_DIRTY"), env!("VALIDATION_COMMIT_UNKNOWN")).map(|word| word == "true"),
-            hash: hash_executable()?,
+            hash,
             build: env!("VALIDATION_BUILD").to_owned(),
             target: env!("VALIDATION_TARGET").to_owned(),
             compiler: env!("VALIDATION_COMPILER").to_owned(),
-        })
+        }
     }
 
     /// The name of the folder that holds the evidence of this program's source: the commit, `-dirty` behind it if that

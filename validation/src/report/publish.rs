@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     junit,
     summary::Summary,
-    terminal::{self, RepeatCommand},
+    terminal,
 };
 use crate::{
     Stop,
@@ -19,13 +19,16 @@ pub fn publish(
     run: Run,
     missing_requirements: &[String],
     execution: Execution,
-    repeat: &RepeatCommand,
 ) -> Result<Exit, Stop> {
-    let records = last_attempts(run.contents()?.records);
-    let summary = Summary::of(&records);
-    run.write_report("junit.xml", junit::render(run.environment(), &records, repeat).as_bytes())?;
+    let contents = run.contents()?;
+    run.write_report("junit.xml", junit::render(run.environment(), &contents)?.as_bytes())?;
 
-    for failure in records.iter().filter_map(|record| terminal::failure(record, repeat)) {
+    for fault in contents.damage.iter().map(ToString::to_string).chain(contents.torn_tail.map(|tail| tail.to_string())) {
+        anstream::println!("damaged evidence: {fault}");
+    }
+    let records = last_attempts(contents.records);
+    let summary = Summary::of(&records);
+    for failure in records.iter().filter_map(|record| terminal::failure(run.environment(), record)) {
         anstream::print!("\n{failure}");
     }
     anstream::println!("\n{}", terminal::table(&summary));

@@ -5,22 +5,12 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::summary::{Counts, Summary};
-use crate::{evidence::Record, plan::SkipReason, verdict::Verdict};
-
-/// How the same cell is run again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RepeatCommand {
-    /// The words before the cell's name, such as `cargo run --release -p validation -- --profile quick`.
-    pub prefix: String,
-}
-
-impl RepeatCommand {
-    /// The command that runs just this cell.
-    pub fn of(&self, cell: &str) -> String {
-        format!("{} --exact '{cell}'", self.prefix)
-    }
-}
+use super::{
+    repeat_command,
+    summary::{Counts, Summary},
+};
+use crate::{
+    evidence::{Environment, Record}, plan::SkipReason, verdict::Verdict};
 
 /// One line for one cell, as it ends.
 pub fn cell_line(record: &Record) -> String {
@@ -31,7 +21,7 @@ pub fn cell_line(record: &Record) -> String {
 }
 
 /// What is wrong with one cell, and the command that repeats it; nothing if it did not fail.
-pub fn failure(record: &Record, repeat: &RepeatCommand) -> Option<String> {
+pub fn failure(environment: &Environment, record: &Record) -> Option<String> {
     let detail = match &record.verdict {
         Verdict::Pass | Verdict::Skip { .. } => return None,
         Verdict::Fail { reason } => reason.clone(),
@@ -45,7 +35,7 @@ pub fn failure(record: &Record, repeat: &RepeatCommand) -> Option<String> {
     for line in detail.lines() {
         let _ = writeln!(text, "         {line}");
     }
-    let _ = writeln!(text, "         repeat: {}", repeat.of(&record.cell.name));
+    let _ = writeln!(text, "         repeat: {}", repeat_command(environment, &record.cell.name));
     Some(text)
 }
 
