@@ -6,14 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    cli::RunArguments,
-    dataset,
-    execution::Selected,
-    matrix::Matrix,
-    plan::PlannedCell,
-    protocol::Recording,
-};
+use crate::{cli::RunArguments, dataset, execution::Selected, matrix::Matrix, plan::PlannedCell, protocol::Recording};
 
 /// Paths of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use super::{
     program::Program,
     storage::StorageError,
 };
-use crate::machine::Machine;
+use crate::{machine::Machine, report::quoted};
 
 /// The version of `environment.json`.
 pub const FORMAT: u32 = 1;

@@ -24,7 +24,8 @@ pub fn open(
         skip: arguments.selection.skip.clone(),
     };
     let selection = Selection::new(profile, filters, text);
-    let kernel_image = robocache_kernels::IMAGE.embedded().map(|image| image.blake3.to_owned()).map_err(ToString::to_string);
+    let kernel_image =
+        robocache_kernels::IMAGE.embedded().map(|image| image.blake3.to_owned()).map_err(ToString::to_string);
     let mut environment = Environment::collect(Program::current()?, selection, machine, kernel_image);
     environment.invocation = invocation(arguments, profile);
     match (&arguments.resume, NextestRun::current()) {

@@ -6,9 +6,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use quick_junit::{
-    NonSuccessKind, Property, Report, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite,
-};
+use quick_junit::{NonSuccessKind, Property, Report, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
 use super::repeat_command;
 use crate::{
@@ -103,7 +101,7 @@ fn finding(verdict: &Verdict) -> Option<Finding<'_>> {
 }
 
 fn status(verdict: &Verdict) -> TestCaseStatus {
-    let mut status = match (verdict, finding(verdict)) {
+    match (verdict, finding(verdict)) {
         (Verdict::Skip { reason }, _) => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(reason.to_string());
@@ -118,8 +116,7 @@ fn status(verdict: &Verdict) -> TestCaseStatus {
             }
             status
         }
-    };
-    status
+    }
 }
 
 /// An attempt that was not the last. One that passed or was skipped would not have been repeated, and has no form here.

@@ -10,7 +10,10 @@ use super::{
     summary::{Counts, Summary},
 };
 use crate::{
-    evidence::{Environment, Record}, plan::SkipReason, verdict::Verdict};
+    evidence::{Environment, Record},
+    plan::SkipReason,
+    verdict::Verdict,
+};
 
 /// One line for one cell, as it ends.
 pub fn cell_line(record: &Record) -> String {
@@ -44,7 +47,8 @@ pub fn table(summary: &Summary) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header([
-        "suite", "operator", "device", "pass", "fail", "timeout", "crash", "error", "skip", "elements", "of bound", "time",
+        "suite", "operator", "device", "pass", "fail", "timeout", "crash", "error", "skip", "elements", "of bound",
+        "time",
     ]);
     for (key, counts) in &summary.rows {
         table.add_row(row([&key.suite, &key.operator, &key.device], counts));
@@ -58,7 +62,11 @@ pub fn table(summary: &Summary) -> String {
 
 fn row(names: [&str; 3], counts: &Counts) -> Vec<String> {
     let count = |count: u64| if count == 0 { "-".to_owned() } else { count.to_string() };
-    let fraction = counts.fraction_of_bound.map_or_else(|| "-".to_owned(), |fraction| format!("{fraction:.2}"));
+    let fraction = match counts.fraction_of_bound {
+        Some(fraction) if fraction > 1.0 => "> 1".to_owned(),
+        Some(fraction) => format!("{fraction:.2}"),
+        None => "-".to_owned(),
+    };
     let numbers = [counts.passed, counts.failed, counts.timed_out, counts.crashed, counts.errors, counts.skipped];
     names
         .map(str::to_owned)
@@ -118,7 +126,9 @@ fn style(verdict: &Verdict) -> Style {
     let color = match verdict {
         Verdict::Pass => AnsiColor::Green,
         Verdict::Skip { .. } => AnsiColor::Yellow,
-        Verdict::Fail { .. } | Verdict::Timeout { .. } | Verdict::Crash { .. } | Verdict::Error { .. } => AnsiColor::Red,
+        Verdict::Fail { .. } | Verdict::Timeout { .. } | Verdict::Crash { .. } | Verdict::Error { .. } => {
+            AnsiColor::Red
+        }
     };
     Style::new().bold().fg_color(Some(color.into()))
 }
