@@ -47,12 +47,12 @@ pub(crate) fn fuse<E: Float, T: Time>(targets: usize, streams: &[Stream<'_, E, T
 /// The voxel of a point as most code computes it.
 fn voxel(shape: &VoxelizeShape, point: &[f32]) -> Option<i64> {
     let mut voxel = 0;
-    for axis in 0..3 {
-        let cell = ((point[axis] - shape.origin[axis]) / shape.voxel_size).floor();
-        if !(cell >= 0.0 && (cell as i64) < shape.grid[axis] as i64) {
+    for ((number, origin), &extent) in point.iter().zip(shape.origin).zip(&shape.grid) {
+        let cell = ((number - origin) / shape.voxel_size).floor();
+        if !(cell >= 0.0 && (cell as i64) < extent as i64) {
             return None;
         }
-        voxel = voxel * shape.grid[axis] as i64 + cell as i64;
+        voxel = voxel * extent as i64 + cell as i64;
     }
     Some(voxel)
 }
