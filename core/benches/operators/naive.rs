@@ -77,21 +77,29 @@ pub(crate) fn count(shape: &VoxelizeShape, points: &[f32], voxels: &mut [i32]) {
     }
 }
 
-/// `mean` in f32: correctly rounded only where sums happen to be exact. `counts[X,Y,Z]` is memory for it.
-pub(crate) fn mean(shape: &VoxelizeShape, points: &[f32], features: &[f32], counts: &mut [i32], voxels: &mut [f32]) {
+/// `mean` in f32: correctly rounded only where sums happen to be exact. `sums` and `counts`, as large as the grid, are
+/// memory that it is given, so that it pays for no page faults.
+pub(crate) fn mean(
+    shape: &VoxelizeShape,
+    points: &[f32],
+    features: &[f32],
+    (counts, sums): (&mut [i32], &mut [f32]),
+    voxels: &mut [f32],
+) {
     counts.fill(0);
-    voxels.fill(0.0);
+    sums.fill(0.0);
     for (point, row) in points.chunks_exact(3).zip(features.chunks_exact(shape.features)) {
         if let Some(voxel) = voxel(shape, point) {
             counts[voxel as usize] += 1;
-            for (sum, feature) in voxels[voxel as usize * shape.features..].iter_mut().zip(row) {
+            for (sum, feature) in sums[voxel as usize * shape.features..].iter_mut().zip(row) {
                 *sum += feature;
             }
         }
     }
-    for (mean, count) in voxels.chunks_exact_mut(shape.features).zip(counts) {
-        for value in mean {
-            *value /= (*count).max(1) as f32;
+    let sums = sums.chunks_exact(shape.features).zip(counts);
+    for (voxel, (sums, count)) in voxels.chunks_exact_mut(shape.features).zip(sums) {
+        for (mean, sum) in voxel.iter_mut().zip(sums) {
+            *mean = sum / (*count).max(1) as f32;
         }
     }
 }

@@ -90,13 +90,26 @@ impl Bitmap {
 /// Writes the first `left` bits of `words`, least significant first, as one number each.
 #[inline(always)]
 fn expand(words: impl Iterator<Item = u64>, mut left: usize, mut output: Sequential<'_, i32>) {
-    for word in words {
-        // In halves, because the vectors are of 32 bits.
-        let halves = [word as u32, (word >> 32) as u32];
-        let voxels = halves.map(|half| std::array::from_fn::<i32, 32, _>(|bit| (half >> bit & 1) as i32));
-        let count = left.min(WORD);
-        output.write(&voxels.as_flattened()[..count]);
-        left -= count;
+    for mut word in words {
+        let mut bits = left.min(WORD);
+        left -= bits;
+        while bits > 0 {
+            let voxels = output.next(bits);
+            if let Ok(voxels) = <&mut [i32; WORD]>::try_from(&mut *voxels) {
+                // In halves, because vectors shift 32 bits.
+                for (half, voxels) in [word as u32, (word >> 32) as u32].into_iter().zip(voxels.chunks_exact_mut(32)) {
+                    for (bit, voxel) in voxels.iter_mut().enumerate() {
+                        *voxel = (half >> bit & 1) as i32;
+                    }
+                }
+            } else {
+                for voxel in &mut *voxels {
+                    *voxel = (word & 1) as i32;
+                    word >>= 1;
+                }
+            }
+            bits -= voxels.len();
+        }
     }
     output.finish();
 }
