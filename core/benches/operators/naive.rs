@@ -77,17 +77,10 @@ pub(crate) fn count(shape: &VoxelizeShape, points: &[f32], voxels: &mut [i32]) {
     }
 }
 
-/// `mean` in f32: correctly rounded only where sums happen to be exact. `sums` and `counts`, as large as the grid, are
-/// memory that it is given, so that it pays for no page faults.
-pub(crate) fn mean(
-    shape: &VoxelizeShape,
-    points: &[f32],
-    features: &[f32],
-    (counts, sums): (&mut [i32], &mut [f32]),
-    voxels: &mut [f32],
-) {
-    counts.fill(0);
-    sums.fill(0.0);
+/// `mean` in f32: correctly rounded only where sums happen to be exact.
+pub(crate) fn mean(shape: &VoxelizeShape, points: &[f32], features: &[f32], voxels: &mut [f32]) {
+    let mut counts = vec![0; voxels.len() / shape.features];
+    let mut sums = vec![0.0; voxels.len()];
     for (point, row) in points.chunks_exact(3).zip(features.chunks_exact(shape.features)) {
         if let Some(voxel) = voxel(shape, point) {
             counts[voxel as usize] += 1;
@@ -96,17 +89,17 @@ pub(crate) fn mean(
             }
         }
     }
-    let sums = sums.chunks_exact(shape.features).zip(counts);
-    for (voxel, (sums, count)) in voxels.chunks_exact_mut(shape.features).zip(sums) {
+    let sums = sums.chunks_exact(shape.features).zip(&counts);
+    for (voxel, (sums, &count)) in voxels.chunks_exact_mut(shape.features).zip(sums) {
         for (mean, sum) in voxel.iter_mut().zip(sums) {
-            *mean = sum / (*count).max(1) as f32;
+            *mean = sum / i32::max(count, 1) as f32;
         }
     }
 }
 
-/// `max`, with `counts[X,Y,Z]` as memory to tell empty voxels.
-pub(crate) fn max(shape: &VoxelizeShape, points: &[f32], features: &[f32], counts: &mut [i32], voxels: &mut [f32]) {
-    counts.fill(0);
+/// `max`, with counts to tell empty voxels.
+pub(crate) fn max(shape: &VoxelizeShape, points: &[f32], features: &[f32], voxels: &mut [f32]) {
+    let mut counts = vec![0; voxels.len() / shape.features];
     voxels.fill(f32::NEG_INFINITY);
     for (point, row) in points.chunks_exact(3).zip(features.chunks_exact(shape.features)) {
         if let Some(voxel) = voxel(shape, point) {
@@ -117,7 +110,7 @@ pub(crate) fn max(shape: &VoxelizeShape, points: &[f32], features: &[f32], count
         }
     }
     for (maximum, count) in voxels.chunks_exact_mut(shape.features).zip(counts) {
-        if *count == 0 {
+        if count == 0 {
             maximum.fill(0.0);
         }
     }

@@ -10,7 +10,9 @@ use std::mem;
 use bytemuck::Pod;
 
 /// Outputs of at least this many bytes are streamed past the cache: more than a core's L2 holds.
-pub(crate) const STREAM_FROM_BYTES: usize = 16 << 20;
+///
+/// Tests stream much smaller ones, so that they meet this path in a short time.
+pub(crate) const STREAM_FROM_BYTES: usize = if cfg!(test) { 64 << 10 } else { 16 << 20 };
 
 const LINE_BYTES: usize = 64;
 
