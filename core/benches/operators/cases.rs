@@ -192,17 +192,14 @@ fn voxelization(
     let data = Rc::new((points, rows));
     let naive = {
         let (data, outputs) = (data.clone(), outputs.clone());
-        let mut counts = vec![0; grid.pow(3)];
         move || {
             let mut output = outputs[0].borrow_mut();
             let points = data.0.as_slice();
             match mode {
                 VoxelMode::Count => naive::count(&shape, points, output.as_mut_slice()),
                 VoxelMode::Occupancy => naive::occupancy(&shape, points, output.as_mut_slice()),
-                VoxelMode::Mean => {
-                    naive::mean(&shape, points, data.1.as_slice(), &mut counts, output.as_mut_slice());
-                }
-                VoxelMode::Max => naive::max(&shape, points, data.1.as_slice(), &mut counts, output.as_mut_slice()),
+                VoxelMode::Mean => naive::mean(&shape, points, data.1.as_slice(), output.as_mut_slice()),
+                VoxelMode::Max => naive::max(&shape, points, data.1.as_slice(), output.as_mut_slice()),
             }
         }
     };
