@@ -33,3 +33,28 @@ pub struct Gpu {
     /// Memory in bytes.
     pub memory_bytes: u64,
 }
+
+impl Machine {
+    /// Why CUDA can use no GPU; meaningful only if there is none.
+    pub fn cuda_absence(&self) -> &str {
+        self.cuda_missing.as_deref().unwrap_or("no GPU that CUDA can use")
+    }
+
+    /// Why the recorded input of this name cannot be used; `None` if it can.
+    pub fn dataset_absence(&self, name: &str) -> Option<&str> {
+        match self.datasets.get(name) {
+            Some(None) => None,
+            Some(Some(absence)) => Some(absence),
+            None => Some("no data folder was given"),
+        }
+    }
+}
+
+impl Machine {
+    /// TEMPORARY
+    pub fn probe(datasets: &BTreeMap<String, Option<String>>) -> Self {
+        Self { cpus: 2, gpus: vec![], cuda_missing: Some("no probe".into()), cupti: Err("x".into()), nccl: Err("x".into()), datasets: datasets.clone() }
+    }
+    /// TEMPORARY
+    pub fn probe_here() -> Self { Self::probe(&BTreeMap::new()) }
+}

@@ -12,6 +12,7 @@ pub mod gpu;
 pub mod host;
 mod lock;
 pub mod log;
+mod open;
 pub mod program;
 pub mod read;
 pub mod record;
@@ -21,6 +22,7 @@ mod tail;
 
 pub use environment::{Environment, Fact, Filters, Selection};
 pub use log::{AppendError, RecordLog};
+pub use open::open;
 pub use program::Program;
 pub use read::{Damage, LogContents, LogError, TornTail, read_log};
 pub use record::Record;

@@ -91,6 +91,21 @@ pub enum RunError {
     UnfitName(String),
 }
 
+impl RunError {
+    /// Whether another choice of run or arguments would help, rather than another state of the machine.
+    pub fn is_bad_input(&self) -> bool {
+        match self {
+            Self::NotFound { .. }
+            | Self::Ambiguous { .. }
+            | Self::NeverStarted(_)
+            | Self::Differs { .. }
+            | Self::MatrixChanged(_)
+            | Self::UnfitName(_) => true,
+            Self::Storage(_) | Self::Lock(_) | Self::Log(_) | Self::Environment(_) => false,
+        }
+    }
+}
+
 fn list(folders: &[PathBuf]) -> String {
     folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -1,6 +1,9 @@
-//! Reports: records in, bytes out. None of them sees a device, and none of them judges.
+//! From records to bytes: each format is a peer, and none sees a device or judges.
 
 pub mod junit;
-mod repeat;
+pub mod progress;
+mod publish;
+pub mod summary;
+pub mod terminal;
 
-pub use repeat::repeat_command;
+pub use publish::publish;
