@@ -159,7 +159,8 @@ fn round_trips(count: usize) -> Duration {
     elapsed
 }
 
-/// A process of the same program that ends at once.
+/// A process of the same program that ends at once. It ends by itself, which may take longer than being killed as a
+/// worker is.
 fn spawns(count: usize) -> Duration {
     let begin = Instant::now();
     for _ in 0..count {

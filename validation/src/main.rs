@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use robocache_core::operators;
 
 fn main() -> ExitCode {
-    validation::main(operators::builtin())
+    validation::main(operators::registry())
 }

@@ -5,15 +5,15 @@ use libtest_mimic::{Arguments, Trial};
 use crate::plan::{Plan, PlannedCell};
 
 /// The cells that the arguments select, in the plan's order.
-pub fn select<'a>(plan: &'a Plan, arguments: &Arguments) -> Vec<&'a PlannedCell> {
+pub(crate) fn select<'a>(plan: &'a Plan, arguments: &Arguments) -> Vec<&'a PlannedCell> {
     plan.cells.iter().filter(|planned| !arguments.is_filtered_out(&trial(planned))).collect()
 }
 
 /// Prints the plan as `cargo test -- --list` and cargo-nextest expect it.
-pub fn list(plan: &Plan, arguments: &Arguments) {
+pub(crate) fn list(plan: &Plan, arguments: &Arguments) {
     let trials = plan.cells.iter().map(trial).collect();
     // With `--list`, libtest-mimic prints and runs nothing.
-    libtest_mimic::run(arguments, trials);
+    let _nothing_ran = libtest_mimic::run(arguments, trials);
 }
 
 /// A cell that cannot run here is ignored: nextest then knows before it starts anything.

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 
 fn registry() -> Registry {
     let mut registry = Registry::new();
-    for operator in operators::builtin().iter() {
+    for operator in operators::registry().iter() {
         for &defect in Defect::ALL {
             let name = defect.operator_name(operator.name());
             let operator = defects::Broken { name, inner: operator.clone(), defect };

@@ -8,14 +8,7 @@ use robocache_core::{
     parameters::{InvalidParameter, ParameterKind, ParameterSpec, Parameters, Value},
 };
 
-use super::{
-    Diagnostic,
-    entries::Entries,
-    literal::Literal,
-    place::Place,
-    source::Source,
-    suggestion::one_of,
-};
+use super::{Diagnostic, entries::Entries, literal::Literal, place::Place, source::Source, suggestion::one_of};
 
 /// The most problems that one set of arguments may stand for.
 const COMBINATION_LIMIT: usize = 10_000;
@@ -110,7 +103,9 @@ impl Arguments {
         let diagnostic = source.diagnostic(place, message).label(format!("`{argument}` is {value}, but {rule}"));
         match operator.parameters().iter().find(|spec| spec.name == argument) {
             Some(spec) => diagnostic.help(help(spec)),
-            None if argument == "dtype" => diagnostic.help("name the element types that it has with `dtypes` beside it"),
+            None if argument == "dtype" => {
+                diagnostic.help("name the element types that it has with `dtypes` beside it")
+            }
             None => diagnostic,
         }
     }
@@ -153,7 +148,8 @@ fn kind_depth(kind: ParameterKind) -> usize {
 fn conform(kind: ParameterKind, value: &Value) -> Result<Value, String> {
     let list = |length: Option<usize>, element: ParameterKind| match value {
         Value::List(values) if length.is_none_or(|length| length == values.len()) => {
-            values.iter().map(|value| conform(element, value)).collect::<Result<_, _>>().map(Value::List)
+            let elements: Result<_, _> = values.iter().map(|value| conform(element, value)).collect();
+            elements.map(Value::List).map_err(|_| demand(kind))
         }
         Value::Integer(_) | Value::Number(_) | Value::Word(_) | Value::List(_) => Err(demand(kind)),
     };

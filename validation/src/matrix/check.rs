@@ -56,10 +56,7 @@ pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> 
     })
 }
 
-fn collect<T, R>(
-    entries: &Entries<T>,
-    row: impl Fn(&Entry<T>) -> Result<R, Diagnostic>,
-) -> Result<Vec<R>, Diagnostic> {
+fn collect<T, R>(entries: &Entries<T>, row: impl Fn(&Entry<T>) -> Result<R, Diagnostic>) -> Result<Vec<R>, Diagnostic> {
     entries.iter().map(row).collect()
 }
 
@@ -99,10 +96,9 @@ impl Checker<'_> {
             value: SuiteSettings::Determinism(settings.value.clone()),
             place: settings.place,
         });
-        let accuracy = accuracy.as_ref().map(|settings| Located {
-            value: SuiteSettings::Accuracy(settings.value.clone()),
-            place: settings.place,
-        });
+        let accuracy = accuracy
+            .as_ref()
+            .map(|settings| Located { value: SuiteSettings::Accuracy(settings.value.clone()), place: settings.place });
         let suites = determinism.into_iter().chain(accuracy);
         suites
             .map(|suite| match suite.check() {
@@ -144,7 +140,8 @@ impl Checker<'_> {
             return Err(self.fault(name.place, format!("`{}` is not among the `operators` of this matrix", **name)));
         };
         if file.split('/').any(|part| matches!(part, "" | "." | "..")) {
-            return Err(self.fault(file.place, "a recorded input is a file below the data folder")
+            return Err(self
+                .fault(file.place, "a recorded input is a file below the data folder")
                 .label("expected a relative path without `.` and `..`"));
         }
         if let Some(rate_hz) = rate_hz.as_ref().filter(|rate_hz| !(rate_hz.is_finite() && rate_hz.value > 0.0)) {
@@ -241,17 +238,12 @@ impl Checker<'_> {
     }
 
     /// The chosen dtypes, in the order of `legal`.
-    fn dtypes(
-        &self,
-        chosen: &Choice<DType>,
-        legal: &[DType],
-        of: &Located<String>,
-    ) -> Result<Vec<DType>, Diagnostic> {
+    fn dtypes(&self, chosen: &Choice<DType>, legal: &[DType], of: &Located<String>) -> Result<Vec<DType>, Diagnostic> {
         let names: Vec<_> = legal.iter().map(|dtype| dtype.name()).collect();
         for dtype in chosen.named() {
             if !legal.contains(dtype) {
                 let message = format!("`{}` has no dtype `{}`", of.value, dtype.value);
-                return Err(self.fault(dtype.place, message).label(one_of(dtype.name(), &names)));
+                return Err(self.fault(dtype.place, message).label(format!("it has {}", names.join(", "))));
             }
         }
         let dtypes: Vec<_> = legal.iter().copied().filter(|dtype| chosen.contains(dtype)).collect();

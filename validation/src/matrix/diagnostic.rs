@@ -11,7 +11,11 @@ use super::Place;
 /// `Display` is the plain rendering; [`Diagnostic::styled`] has colours for terminals. Text that comes from the file is
 /// stripped of control characters in both.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnostic {
+pub struct Diagnostic(Box<Parts>);
+
+/// What it says, behind a pointer so that results stay small.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parts {
     message: String,
     file: String,
     excerpt: Option<Excerpt>,
@@ -32,45 +36,43 @@ impl Diagnostic {
         // `lines` would end a line at `\n` and `\r\n` only, which is how places are counted too.
         let line = text.lines().nth(place.line - 1).unwrap_or_default();
         let line = line.strip_prefix('\u{feff}').unwrap_or(line).to_owned();
-        Self {
-            message: message.into(),
-            file: file.to_owned(),
-            excerpt: Some(Excerpt { place, line }),
-            label: None,
-            help: None,
-        }
+        Self::new(file, Some(Excerpt { place, line }), message)
     }
 
     /// A fault of a file of which there is nothing to show.
     pub(crate) fn of_file(file: &str, message: impl Into<String>) -> Self {
-        Self { message: message.into(), file: file.to_owned(), excerpt: None, label: None, help: None }
+        Self::new(file, None, message)
+    }
+
+    fn new(file: &str, excerpt: Option<Excerpt>, message: impl Into<String>) -> Self {
+        Self(Box::new(Parts { message: message.into(), file: file.to_owned(), excerpt, label: None, help: None }))
     }
 
     /// Adds words beside the caret.
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
+        self.0.label = Some(label.into());
         self
     }
 
     /// Adds what to do about it.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.0.help = Some(help.into());
         self
     }
 
     /// What is wrong, in one sentence.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The file's name as it was given.
     pub fn file(&self) -> &str {
-        &self.file
+        &self.0.file
     }
 
     /// Where in the file, if there is a file to point into.
     pub fn place(&self) -> Option<Place> {
-        self.excerpt.as_ref().map(|excerpt| excerpt.place)
+        self.0.excerpt.as_ref().map(|excerpt| excerpt.place)
     }
 
     /// The rendering for a terminal, with colours.
@@ -79,22 +81,23 @@ impl Diagnostic {
     }
 
     fn render(&self, renderer: &Renderer) -> String {
-        let title = match &self.excerpt {
-            Some(_) => normalize_untrusted_str(&self.message),
-            None => normalize_untrusted_str(&format!("{}: {}", self.file, self.message)),
+        let Parts { message, file, excerpt, label, help } = &*self.0;
+        let title = match excerpt {
+            Some(_) => normalize_untrusted_str(message),
+            None => normalize_untrusted_str(&format!("{file}: {message}")),
         };
         let mut group = Group::with_title(Level::ERROR.primary_title(title));
-        if let Some(Excerpt { place, line }) = &self.excerpt {
-            let label = self.label.as_deref().map(normalize_untrusted_str);
+        if let Some(Excerpt { place, line }) = excerpt {
+            let label = label.as_deref().map(normalize_untrusted_str);
             let annotation = AnnotationKind::Primary.span(bytes(line, *place)).label(label);
             group = group.element(
                 Snippet::source(line.as_str())
-                    .path(normalize_untrusted_str(&self.file))
+                    .path(normalize_untrusted_str(file))
                     .line_start(place.line)
                     .annotation(annotation),
             );
         }
-        if let Some(help) = &self.help {
+        if let Some(help) = help {
             group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
         }
         renderer.render(&[group])

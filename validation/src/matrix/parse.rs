@@ -5,9 +5,7 @@ use std::path::Path;
 use robocache_core::registry::Registry;
 use serde::Deserialize;
 
-use super::{
-    Diagnostic, Matrix, check::check, document::Document, place::Located, source::Source, yaml,
-};
+use super::{Diagnostic, Matrix, check::check, document::Document, place::Located, source::Source, yaml};
 
 /// The newest version of the format that this program reads.
 const NEWEST_VERSION: u64 = 1;

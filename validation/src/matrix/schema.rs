@@ -41,8 +41,7 @@ pub fn schema(registry: &Registry) -> Value {
 
 /// The section of one operator, with its dtypes and its arguments.
 fn with_problems(section: &Value, operator: &dyn Operator) -> Value {
-    let required: Vec<_> =
-        operator.parameters().iter().filter(|spec| spec.required).map(|spec| spec.name).collect();
+    let required: Vec<_> = operator.parameters().iter().filter(|spec| spec.required).map(|spec| spec.name).collect();
     let dtypes: Vec<_> = operator.dtypes().iter().map(|dtype| dtype.name()).collect();
     let mut section = section.clone();
     section["description"] = json!(operator.summary());

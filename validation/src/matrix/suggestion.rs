@@ -11,7 +11,7 @@ pub(crate) fn one_of(written: &str, words: &[impl AsRef<str>]) -> String {
     }
 }
 
-/// The word with the fewest edits from `written`, if at most a third of it is edited.
+/// The word with the fewest edits from `written`, if about a third of it is edited at most.
 fn nearest<'a>(written: &str, words: &'a [impl AsRef<str>]) -> Option<&'a str> {
     // The distance takes time with the product of the lengths; nothing that long is near a key of ours.
     if written.len() > 64 {
@@ -20,7 +20,7 @@ fn nearest<'a>(written: &str, words: &'a [impl AsRef<str>]) -> Option<&'a str> {
     words
         .iter()
         .map(|word| (distance(written, word.as_ref()), word.as_ref()))
-        .filter(|&(edits, word)| edits > 0 && edits <= (word.chars().count().min(written.chars().count()) / 3).max(1))
+        .filter(|&(edits, word)| edits > 0 && edits <= word.chars().count().min(written.chars().count()).div_ceil(3))
         .min_by_key(|&(edits, _)| edits)
         .map(|(_, word)| word)
 }
@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn distance_counts_single_edits() {
-        for (from, to, edits) in [("", "", 0), ("abc", "abc", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("hä", "ha", 1)]
+        for (from, to, edits) in
+            [("", "", 0), ("abc", "abc", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("hä", "ha", 1)]
         {
             assert_eq!(distance(from, to), edits, "{from} {to}");
             assert_eq!(distance(to, from), edits, "{to} {from}");

@@ -1,7 +1,7 @@
 //! YAML in, a typed document or a diagnostic out.
 
 use serde::de::DeserializeOwned;
-use serde_yaml::{Error, Options, RenderOptions, SnippetMode, UserMessageFormatter};
+use serde_yaml::{Error, Options, RenderOptions, SnippetMode, UserMessageFormatter, budget::BudgetBreach};
 
 use super::{Diagnostic, place::Place, source::Source, suggestion::one_of};
 
@@ -57,7 +57,7 @@ fn diagnostic(source: &Source, error: &Error) -> Diagnostic {
             at(format!("unknown value `{variant}`")).label(one_of(variant, expected))
         }
         Error::SerdeMissingField { field, .. } => {
-            at(format!("missing key `{field}`")).label(format!("the mapping here needs a key `{field}`"))
+            at(format!("missing key `{field}`")).label(format!("this mapping needs a key `{field}`"))
         }
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("of this mapping");
@@ -66,11 +66,24 @@ fn diagnostic(source: &Source, error: &Error) -> Diagnostic {
         Error::InvalidScalar { ty, .. } => at(format!("expected {}", kind(ty))),
         Error::InvalidBooleanStrict { .. } => at("expected `true` or `false`".to_owned()),
         Error::Unexpected { expected, .. } => at(format!("expected {}", kind(expected))),
-        Error::SerdeInvalidType { unexpected, expected, .. } | Error::SerdeInvalidValue { unexpected, expected, .. } => {
+        Error::SerdeInvalidType { unexpected, expected, .. }
+        | Error::SerdeInvalidValue { unexpected, expected, .. } => {
             at(format!("expected {expected}")).label(format!("this is {unexpected}"))
         }
         Error::Eof { .. } => at("the text ends where a mapping should be".to_owned()),
         Error::MultipleDocuments { .. } => at("a matrix is one YAML document, and another one begins here".to_owned()),
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
+            at(format!("mappings and lists nest deeper than the {DEPTH_LIMIT} levels that a matrix may have"))
+        }
+        Error::Budget { breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. }, .. } => {
+            at(format!("a matrix may have at most {NODE_LIMIT} values, lists and mappings"))
+        }
+        Error::Budget { breach: BudgetBreach::Aliases { .. }, .. } => {
+            at(format!("a matrix may use at most {ALIAS_LIMIT} aliases"))
+        }
+        Error::AliasReplayLimitExceeded { .. } => {
+            at(format!("the aliases of a matrix may stand for at most {ALIASED_NODE_LIMIT} values"))
+        }
         Error::MergeKeyNotAllowed { .. } => at("merge keys (`<<`) are not part of this format".to_owned()),
         // The parser's enum is open: what has no words here keeps the parser's own.
         other => {
@@ -92,7 +105,7 @@ fn kind(word: &str) -> &str {
     match word {
         "mapping start" => "a mapping",
         "sequence start" => "a list",
-        "string scalar" => "a word",
+        "string scalar" => "a single value",
         "u8" | "u16" | "u32" | "u64" | "usize" => "an integer of at least 0",
         "i8" | "i16" | "i32" | "i64" | "isize" => "an integer",
         "f32" | "f64" => "a number",

@@ -119,11 +119,10 @@ impl Part<'_> {
         for row in self.matrix.datasets.iter().filter(fits) {
             for arguments in &row.arguments {
                 let problem = arguments.partial_problem(self.operator, self.dtype, &self.matrix.source)?;
-                let implemented =
-                    self.device == Device::Cpu || problem.is_none_or(|problem| problem.cuda().is_some());
+                let implemented = self.device == Device::Cpu || problem.is_none_or(|problem| problem.cuda().is_some());
                 let input = Input::Recorded(row.name.clone());
-                let name = recorded_name(&arguments.parameters);
-                let cell = self.cell(&name, input, arguments.parameters.clone(), row.spec.expect.clone())?;
+                let parameters = arguments.parameters.clone();
+                let cell = self.cell(&recorded_name(&parameters), input, parameters, row.spec.expect.clone())?;
                 let selection = self.selection.place;
                 drafts.push(Draft { cell, implemented, arguments: arguments.place, selection });
             }
@@ -138,7 +137,7 @@ impl Part<'_> {
         parameters: Parameters,
         expect: Expectation,
     ) -> Result<Cell, Diagnostic> {
-        let Self { matrix, profile, selection, device, dtype, .. } = *self;
+        let Self { matrix, profile, selection, device, dtype, suite: _, operator: _ } = *self;
         let (mut suite, mut limits) = (self.suite.clone(), matrix.limits);
         for changes in [&profile.changes, &selection.changes] {
             changes.apply(&mut suite, &mut limits, &matrix.source)?;
@@ -148,7 +147,7 @@ impl Part<'_> {
         let data_name = Cell::data_name(suite.name(), &operator, dtype, problem, &input);
         let seed = Seed::root(matrix.seed).derive(&data_name);
         let name = format!("{}::{operator}::{device}::{dtype}::{problem}::{input}", suite.name());
-        Ok(Cell { name, suite, operator, device, dtype, parameters, input, seed, expect, limits })
+        Ok(Cell { name, suite, operator, device, dtype, parameters, input, expect, seed, limits })
     }
 }
 

@@ -7,7 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use robocache_core::{distribution::Distribution, dtype::DType, parameters::Parameters, random::Seed};
+use robocache_core::{
+    distribution::Distribution,
+    dtype::DType,
+    parameters::{Parameters, Value},
+    random::Seed,
+};
 use validation::{
     cell::{Cell, Device, Input, Limits},
     dataset::Expectation,
@@ -39,6 +44,13 @@ pub(crate) fn cell(behaviour: &str) -> Cell {
 pub(crate) fn cell_within(deadline_ms: u64, behaviour: &str) -> Cell {
     let mut cell = cell(behaviour);
     cell.limits.deadline_ms = deadline_ms;
+    cell
+}
+
+/// The same with an argument of this many bytes.
+pub(crate) fn cell_of_size(bytes: usize, behaviour: &str) -> Cell {
+    let mut cell = cell(behaviour);
+    cell.parameters.set("text", Value::Word("x".repeat(bytes)));
     cell
 }
 

@@ -10,7 +10,6 @@ use std::{
     },
     process::{ExitCode, exit, id},
     thread,
-    time::Duration,
 };
 
 use validation::{
@@ -19,7 +18,8 @@ use validation::{
     supervisor::{Supervisor, SupervisorOptions},
 };
 
-use crate::cells::{assert_ends, cell, cell_within, execute, harness_failure, number_after};
+use crate::cells::{assert_ends, cell, cell_of_size, cell_within, execute, harness_failure, number_after};
+use crate::subject::ENDLESS;
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("hostile::garbage_is_a_violation", garbage),
@@ -28,6 +28,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("hostile::ready_twice_is_a_violation", ready_twice),
     ("hostile::answer_to_another_question_is_a_violation", another_answer),
     ("hostile::half_a_message_meets_the_deadline", half_a_message),
+    ("hostile::request_that_is_not_read_meets_the_deadline", unread_request),
     ("hostile::stray_message_does_not_become_the_next_answer", stray_message),
     ("hostile::closed_connection_without_end_is_a_failure", closed_connection),
     ("hostile::end_before_ready_is_a_failure", early_end),
@@ -65,9 +66,8 @@ pub(crate) fn serve() -> ExitCode {
         }
         other => panic!("no hostility is called {other:?}"),
     }
-    loop {
-        thread::sleep(Duration::from_secs(1));
-    }
+    thread::sleep(ENDLESS);
+    ExitCode::SUCCESS
 }
 
 fn hostile_supervisor(kind: &str) -> Supervisor {
@@ -107,6 +107,13 @@ fn half_a_message() {
     let outcome = execute(&hostile_supervisor("half_a_message"), [cell_within(200, "report_pid")]).remove(0);
     let Outcome::DeadlineExceeded { output_tail, .. } = outcome else { panic!("{outcome:?}") };
     assert_ends(number_after("hostile", &output_tail));
+}
+
+fn unread_request() {
+    let mut cell = cell_of_size(8 << 20, "report_parameters");
+    cell.limits.deadline_ms = 200;
+    let outcome = execute(&hostile_supervisor("half_a_message"), [cell]).remove(0);
+    assert!(matches!(outcome, Outcome::DeadlineExceeded { .. }), "{outcome:?}");
 }
 
 fn stray_message() {

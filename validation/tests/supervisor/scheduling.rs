@@ -11,7 +11,7 @@ use validation::{
     supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions},
 };
 
-use crate::cells::{Run, assert_reports, cell, execute, harness_failure, report, supervisor, watch};
+use crate::cells::{Run, assert_reports, cell, cell_of_size, execute, harness_failure, report, supervisor, watch};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("scheduling::nothing_to_do_is_complete", nothing),
@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("scheduling::cells_run_in_parallel", parallel),
     ("scheduling::cuda_cells_run_one_at_a_time_on_each_gpu", cuda),
     ("scheduling::device_without_workers_fails_its_cells", no_workers),
+    ("scheduling::messages_may_be_larger_than_a_socket_holds", large_messages),
     ("scheduling::several_callers_share_the_slots", several_callers),
     ("scheduling::caller_that_panics_does_not_wait_for_its_cells", caller_that_gave_up),
 ];
@@ -78,6 +79,14 @@ fn no_workers() {
     let mut outcomes = execute(&supervisor(1), [on_cuda("report_pid"), cell("report_pid")]);
     report(&outcomes.pop().unwrap());
     assert_eq!(harness_failure(outcomes.remove(0)), "there is no worker for cuda cells");
+}
+
+fn large_messages() {
+    let cells = [cell_of_size(8 << 20, "report_parameters"), cell_of_size(17 << 20, "report_parameters")];
+    let mut outcomes = execute(&supervisor(1), cells);
+    let message = harness_failure(outcomes.pop().unwrap());
+    assert!(message.starts_with("the cell cannot be sent to a worker: a message of 178"), "{message}");
+    assert_eq!(report(&outcomes[0]).len(), 8 << 20);
 }
 
 fn several_callers() {

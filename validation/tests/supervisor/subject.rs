@@ -7,7 +7,7 @@ use std::{
     panic::resume_unwind,
     process::{Command, ExitCode, abort, exit, id},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -25,6 +25,9 @@ use validation::{
     worker,
 };
 
+/// Longer than any test waits, and not for ever: a defect that a test finds should not burn a processor for days.
+pub(crate) const ENDLESS: Duration = Duration::from_secs(600);
+
 pub(crate) fn serve() -> ExitCode {
     match worker::serve(&Registry::new(), execute, digest) {
         Ok(()) => ExitCode::SUCCESS,
@@ -39,6 +42,7 @@ fn execute(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Observation {
     match cell.operator.as_str() {
         "report_pid" => report(id()),
         "report_visible_devices" => report(env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default()),
+        "report_parameters" => report(cell.parameters.get("text").unwrap()),
         "report_memory_limit" => report(format!("pid {} limit {}", id(), getrlimit(Resource::RLIMIT_DATA).unwrap().0)),
         "report_standard_input" => report(io::stdin().read_to_end(&mut Vec::new()).unwrap()),
         "sleep" => {
@@ -47,9 +51,8 @@ fn execute(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Observation {
         }
         "loop_forever" => {
             println!("worker {} ", id());
-            loop {
-                spin_loop();
-            }
+            spin(ENDLESS);
+            report(id())
         }
         "abort" => {
             eprintln!("about to abort");
@@ -103,9 +106,8 @@ fn digest(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Result<Digest, St
         "digest_exits" => exit(9),
         "digest_loops" | "digest_outlives_deadline" => {
             println!("nested {} ", id());
-            loop {
-                spin_loop();
-            }
+            spin(ENDLESS);
+            Ok(Vec::new())
         }
         unknown => Err(format!("no digest is called {unknown}")),
     }
@@ -115,6 +117,13 @@ fn fresh_digest(cell: &Cell, timeout: Duration) -> String {
     match worker::digest_in_fresh_process(cell, None, timeout) {
         Ok(digest) => format!("pid {} {}", id(), digest[0].1),
         Err(error) => error.to_string(),
+    }
+}
+
+fn spin(duration: Duration) {
+    let begin = Instant::now();
+    while begin.elapsed() < duration {
+        spin_loop();
     }
 }
 
@@ -134,9 +143,10 @@ fn print_much() {
 fn leave_a_twin_and_exit() -> ! {
     // SAFETY: the worker's only thread forks, and the child allocates nothing: it sleeps until it is killed.
     match unsafe { fork() }.unwrap() {
-        ForkResult::Child => loop {
-            thread::sleep(Duration::from_secs(1));
-        },
+        ForkResult::Child => {
+            thread::sleep(ENDLESS);
+            exit(0)
+        }
         ForkResult::Parent { child } => {
             println!("child {child} ");
             exit(3)

@@ -2,7 +2,7 @@
 
 use super::FuseProblem;
 use crate::{
-    operator::{Problem, Relation, Run, RunError},
+    operator::{Problem, Relation, RunError, RunProblem},
     operators::{resample::ResampleProblem, rows::join_columns},
     random::Seed,
     tensor::HostTensor,
@@ -16,7 +16,7 @@ impl Relation for ConcatenatedResamples<'_> {
         "concatenated_resamples"
     }
 
-    fn follow_up(&self, inputs: &[HostTensor], _seed: Seed, run: &mut Run<'_>) -> Result<Vec<HostTensor>, RunError> {
+    fn follow_up(&self, inputs: &[HostTensor], _seed: Seed, run: RunProblem<'_>) -> Result<Vec<HostTensor>, RunError> {
         let mut parts = Vec::new();
         for stream in self.0.streams(inputs) {
             let problem = ResampleProblem::new(self.0.dtype(), stream.shape).expect("a stream is no larger than all");

@@ -5,7 +5,7 @@ use rand_chacha::rand_core::Rng;
 use super::{ResampleProblem, ResampleShape};
 use crate::{
     generate::shuffle,
-    operator::{Problem, Relation, Run, RunError},
+    operator::{Problem, Relation, RunError, RunProblem},
     operators::rows::{gather_rows, join_rows, take_rows},
     random::Seed,
     tensor::HostTensor,
@@ -19,7 +19,7 @@ impl Relation for PermutedTargets<'_> {
         "permuted_targets"
     }
 
-    fn follow_up(&self, inputs: &[HostTensor], seed: Seed, run: &mut Run<'_>) -> Result<Vec<HostTensor>, RunError> {
+    fn follow_up(&self, inputs: &[HostTensor], seed: Seed, run: RunProblem<'_>) -> Result<Vec<HostTensor>, RunError> {
         let target = self.0.shape().target;
         // Where each target of the original stands in the follow-up, sequence by sequence.
         let mut there: Vec<usize> = (0..inputs[2].shape().elements()).collect();
@@ -44,7 +44,7 @@ impl Relation for SplitBatch<'_> {
         "split_batch"
     }
 
-    fn follow_up(&self, inputs: &[HostTensor], seed: Seed, run: &mut Run<'_>) -> Result<Vec<HostTensor>, RunError> {
+    fn follow_up(&self, inputs: &[HostTensor], seed: Seed, run: RunProblem<'_>) -> Result<Vec<HostTensor>, RunError> {
         let batch = self.0.shape().batch;
         let middle = (seed.generator().next_u64() % (batch as u64 + 1)) as usize;
         let mut parts = Vec::new();

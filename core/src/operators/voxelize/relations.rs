@@ -3,7 +3,7 @@
 use super::VoxelizeProblem;
 use crate::{
     generate::shuffle,
-    operator::{Relation, Run, RunError},
+    operator::{Relation, RunError, RunProblem},
     operators::rows::gather_rows,
     random::Seed,
     tensor::HostTensor,
@@ -17,7 +17,7 @@ impl Relation for PermutedPoints<'_> {
         "permuted_points"
     }
 
-    fn follow_up(&self, inputs: &[HostTensor], seed: Seed, run: &mut Run<'_>) -> Result<Vec<HostTensor>, RunError> {
+    fn follow_up(&self, inputs: &[HostTensor], seed: Seed, run: RunProblem<'_>) -> Result<Vec<HostTensor>, RunError> {
         let mut order: Vec<usize> = (0..self.0.shape().points).collect();
         shuffle(&mut order, &mut seed.generator());
         let permuted: Vec<_> = inputs.iter().map(|input| gather_rows(input, 1, &order)).collect();
