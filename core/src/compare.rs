@@ -3,6 +3,7 @@
 //! Zeros of different sign and NaN of different payload are different bits, and are reported as such where bits are
 //! compared. Against bounds, what an element may be follows from [`Bounded`] and from how its dtype rounds.
 
+mod display;
 mod element;
 mod fold;
 
