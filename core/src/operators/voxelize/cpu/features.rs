@@ -95,11 +95,9 @@ pub(super) fn reduce<E: Float, R: Reduction>(
     options: CpuOptions,
     reduction: impl Fn() -> R + Sync,
 ) -> u64 {
-    let grid = Cells::new(shape, options.instructions);
+    let grid = Cells::new(shape, points, options.instructions);
     let channels = shape.features;
     assert!(channels > 0, "a voxel has at least one feature");
-    assert!(shape.points <= i32::MAX as usize, "{} points are more than i32::MAX", shape.points);
-    assert_eq!(points.len(), 3 * shape.points, "elements of points[{},3]", shape.points);
     assert_eq!(features.len(), channels * shape.points, "elements of features[{},{channels}]", shape.points);
     let elements = grid.volume.checked_mul(channels);
     assert_eq!(Some(voxels.len()), elements, "elements of voxels{:?} of {channels} features", shape.grid);
