@@ -75,21 +75,19 @@ pub trait Problem: Send + Sync {
     }
 }
 
+/// Runs a problem on the device under test and brings its outputs to the host.
+pub type RunProblem<'a> = &'a mut dyn FnMut(&dyn Problem, &[HostTensor]) -> Result<Vec<HostTensor>, RunError>;
+
 /// A metamorphic relation: the inputs are changed in a way that changes the outputs predictably.
 ///
-/// It says what to run instead (`follow_up`) and what the outputs must then be (`expected`), given the outputs of
-/// the original inputs. Permuting the points of a cloud, for example, must change nothing.
+/// Permuting the points of a cloud, for example, must change nothing; `fuse` must equal the concatenation of `resample`.
 pub trait Relation: Send + Sync {
     /// The name that verdicts use, such as `permuted_points`.
     fn name(&self) -> &'static str;
 
-    /// Runs the follow-up on the CPU or a GPU through `run` and gives the outputs to hold against the original's.
-    fn follow_up(
-        &self,
-        inputs: &[HostTensor],
-        seed: Seed,
-        run: &mut dyn FnMut(&dyn Problem, &[HostTensor]) -> Result<Vec<HostTensor>, RunError>,
-    ) -> Result<Vec<HostTensor>, RunError>;
+    /// Runs one or more related problems through `run` and makes of their outputs what those of the original inputs
+    /// must be, bit for bit.
+    fn follow_up(&self, inputs: &[HostTensor], seed: Seed, run: RunProblem<'_>) -> Result<Vec<HostTensor>, RunError>;
 }
 
 /// Data that breaks a rule of its operator.

@@ -42,6 +42,14 @@ pub struct RunOutcome {
     pub mutated_input: Option<String>,
 }
 
+/// A repeated run that did not give the bits of the first.
+pub struct BrokenRepeat {
+    /// The number of the run, from 0.
+    pub run: u64,
+    /// What it gave.
+    pub outcome: RunOutcome,
+}
+
 /// A problem and its inputs on one device.
 pub trait Session {
     /// The variations that this device has, the plain one left out.
@@ -50,9 +58,24 @@ pub trait Session {
     /// Runs once and brings the outputs to the host.
     fn run(&mut self, variation: Variation) -> Result<RunOutcome, RunError>;
 
-    /// Runs `repeats` times with alternating poison and gives the number of the first run (from 0) whose outputs differ
-    /// from `expected`, compared where they lie.
-    fn repeat(&mut self, repeats: u64, expected: &[HostTensor]) -> Result<Option<u64>, RunError>;
+    /// Runs `repeats` times with alternating poison, compares where the outputs lie, and ends at the first run whose
+    /// outputs differ from `expected`.
+    fn repeat(&mut self, repeats: u64, expected: &[HostTensor]) -> Result<Option<BrokenRepeat>, RunError>;
+}
+
+impl std::fmt::Display for Variation {
+    /// The rung of the determinism ladder that this variation is.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Plain { .. } => formatter.write_str("dirty_buffers"),
+            Self::Reused => formatter.write_str("reused_buffers"),
+            Self::Threads(threads) => write!(formatter, "threads_{threads}"),
+            Self::Instructions(instructions) => write!(formatter, "instructions_{instructions}"),
+            Self::OtherStream => formatter.write_str("other_stream"),
+            Self::GraphReplay => formatter.write_str("graph_replay"),
+            Self::Geometry(number) => write!(formatter, "geometry_{number}"),
+        }
+    }
 }
 
 /// The CPU options of a variation; those that mean nothing on a CPU are the default.

@@ -3,7 +3,7 @@
 use super::{CpuOptions, InstructionSet};
 use crate::{
     operator::{Problem, RunError},
-    session::{RunOutcome, Session, Variation, cpu_options},
+    session::{BrokenRepeat, RunOutcome, Session, Variation, cpu_options},
     tensor::HostTensor,
 };
 
@@ -52,7 +52,7 @@ impl Session for CpuSession<'_> {
         // One, an odd number that splits no extent evenly, and more threads than cores.
         let threads = [1, 3, 2 * all + 1].map(Variation::Threads);
         let instructions = InstructionSet::available().into_iter().map(Variation::Instructions);
-        [Variation::Plain { poison: 0x00 }, Variation::Reused].into_iter().chain(threads).chain(instructions).collect()
+        [Variation::Plain { poison: 0xFF }, Variation::Reused].into_iter().chain(threads).chain(instructions).collect()
     }
 
     fn run(&mut self, variation: Variation) -> Result<RunOutcome, RunError> {
@@ -69,12 +69,12 @@ impl Session for CpuSession<'_> {
         Ok(self.outcome())
     }
 
-    fn repeat(&mut self, repeats: u64, expected: &[HostTensor]) -> Result<Option<u64>, RunError> {
+    fn repeat(&mut self, repeats: u64, expected: &[HostTensor]) -> Result<Option<BrokenRepeat>, RunError> {
         for run in 0..repeats {
             let poison = if run % 2 == 0 { 0xFF } else { 0x00 };
             self.execute(Some(poison), CpuOptions::default())?;
             if self.outputs.iter().zip(expected).any(|(output, expected)| output.bytes() != expected.bytes()) {
-                return Ok(Some(run));
+                return Ok(Some(BrokenRepeat { run, outcome: self.outcome() }));
             }
         }
         Ok(None)

@@ -1,0 +1,95 @@
+//! One thing to be validated: the unit that is planned, executed, judged and recorded.
+
+use std::fmt;
+
+use robocache_core::{distribution::Distribution, dtype::DType, parameters::Parameters, random::Seed};
+use serde::{Deserialize, Serialize};
+
+use crate::{dataset::Expectation, suites::SuiteSettings};
+
+/// The kind of machine on which a cell runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// The host's processor.
+    Cpu,
+    /// An NVIDIA GPU.
+    Cuda,
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        })
+    }
+}
+
+/// Where a cell's inputs come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Input {
+    /// Drawn from a distribution with the cell's seed.
+    Generated(Distribution),
+    /// Read from the dataset of this name in the matrix.
+    Recorded(String),
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Generated(distribution) => distribution.fmt(formatter),
+            Self::Recorded(dataset) => formatter.pad(dataset),
+        }
+    }
+}
+
+/// A cell of the matrix, complete: a worker needs nothing else to execute it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// The identity: `suite::operator::device::dtype::problem::input`. Unique in a plan, stable across runs.
+    pub name: String,
+    /// The suite and what it is told to do.
+    pub suite: SuiteSettings,
+    /// The operator's name in the registry.
+    pub operator: String,
+    /// Where it runs.
+    pub device: Device,
+    /// The element type of the data.
+    pub dtype: DType,
+    /// The operator's arguments. For recorded inputs, those that the recording does not decide.
+    pub parameters: Parameters,
+    /// Where its inputs come from.
+    pub input: Input,
+    /// Derived from the matrix seed and [`Cell::data_name`], so that no other cell influences it.
+    pub seed: Seed,
+    /// What must come of its input.
+    pub expect: Expectation,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// Explicit limits of resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Wall-clock time in milliseconds after which the worker is killed.
+    pub deadline_ms: u64,
+    /// Host memory in bytes that the worker may allocate; `None` is no limit.
+    pub memory_bytes: Option<u64>,
+    /// Whether the cell gets a worker process of its own.
+    pub fresh_process: bool,
+}
+
+impl Cell {
+    /// The name without the device: CPU and CUDA cells of one problem get the same data.
+    pub fn data_name(suite: &str, operator: &str, dtype: DType, problem: &str, input: &Input) -> String {
+        format!("{suite}::{operator}::{dtype}::{problem}::{input}")
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.name)
+    }
+}

@@ -1,0 +1,35 @@
+//! What will run, and what will not and why.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cell::Cell;
+
+/// Why a planned cell is not executed here.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "skip", content = "detail")]
+pub enum SkipReason {
+    /// The machine lacks something; the text says what.
+    MachineLacks(String),
+    /// The recording is not in the data folder, or no data folder was given.
+    DatasetMissing(String),
+    /// The matrix excludes it; the text is the matrix's reason.
+    Excluded(String),
+}
+
+/// A cell and whether it can run here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedCell {
+    /// The cell.
+    pub cell: Cell,
+    /// Why it is not executed; `None` if it is.
+    pub skip: Option<SkipReason>,
+}
+
+/// The ordered cells of one profile on one machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The cells, those that cannot run here included.
+    pub cells: Vec<PlannedCell>,
+    /// What the profile requires and this machine lacks; not empty means INCOMPLETE.
+    pub missing_requirements: Vec<String>,
+}
