@@ -3,6 +3,8 @@
 pub mod cpu;
 mod generate;
 mod mean;
+#[cfg(test)]
+mod rational;
 mod reference;
 mod relations;
 mod shape;
