@@ -174,10 +174,8 @@ mod tests {
         fn stream(&self) -> Stream<'_> {
             let [batch, source, channels] = [0, 1, 2].map(|axis| self.samples.shape().extents()[axis]);
             let target = self.targets.shape().extents()[1];
-            let times = match self.times.dtype() {
-                DType::I64 => TimeKind::I64Nanoseconds,
-                _ => TimeKind::F32Seconds,
-            };
+            let kinds = [TimeKind::F32Seconds, TimeKind::I64Nanoseconds];
+            let times = kinds.into_iter().find(|kind| kind.dtype() == self.times.dtype()).unwrap();
             let shape = ResampleShape { batch, source, channels, target, times };
             Stream { shape, samples: &self.samples, times: &self.times, targets: &self.targets }
         }

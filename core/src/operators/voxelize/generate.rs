@@ -166,9 +166,15 @@ impl Cells {
         self.coordinate(axis, (1.1 * unit(generator) - 0.05) * self.extents[axis] as f64)
     }
 
-    /// On a face between voxels, or one voxel beyond the grid.
+    /// On a face between voxels or one voxel beyond the grid, or an ULP beside it: where a division that is not IEEE's
+    /// floors to another cell.
     fn face(&self, generator: &mut ChaCha8Rng, axis: usize) -> f32 {
-        self.coordinate(axis, below(generator, self.extents[axis] + 2) as f64 - 1.0)
+        let face = self.coordinate(axis, below(generator, self.extents[axis] + 2) as f64 - 1.0);
+        match generator.next_u32() % 4 {
+            0 => face.next_down(),
+            1 => face.next_up(),
+            2..=u32::MAX => face,
+        }
     }
 
     /// The middle of the middle voxel.
@@ -199,9 +205,9 @@ impl Cells {
             6 => -0.0,
             7 => self.coordinate(axis, -far),
             8 => self.coordinate(axis, cells + far),
-            // Cells just beyond i32 and u32, where a narrow integer would wrap back into the grid.
+            // Cells beyond i32 and u32; whole multiples of 2^32 would wrap to cell 0 in a narrow integer.
             9 => self.coordinate(axis, 2_147_483_648.0 * far),
-            10 => self.coordinate(axis, 4_294_967_296.0 * far),
+            10 => self.coordinate(axis, 4_294_967_296.0 * (1 + below(generator, 4)) as f64),
             11 => self.coordinate(axis, -2_147_483_648.0 * far),
             12 => f32::MAX,
             13 => f32::MIN,

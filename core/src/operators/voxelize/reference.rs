@@ -182,9 +182,10 @@ mod tests {
         }
         let reference = problem.reference(&inputs);
         let voxels = bits(&reference, 0);
-        let voxels = match voxels.dtype() {
-            DType::I32 => voxels.as_slice::<i32>().iter().map(|&voxel| voxel.into()).collect(),
-            _ => voxels.as_slice::<f32>().iter().map(|&voxel| voxel.into()).collect(),
+        let voxels = if matches!(mode, "mean" | "max") {
+            voxels.as_slice::<f32>().iter().map(|&voxel| voxel.into()).collect()
+        } else {
+            voxels.as_slice::<i32>().iter().map(|&voxel| voxel.into()).collect()
         };
         (voxels, bits(&reference, 1).as_slice::<i64>()[0])
     }
