@@ -13,6 +13,7 @@ pub mod cpu;
 pub mod cuda;
 pub mod distribution;
 pub mod dtype;
+mod generate;
 pub mod library;
 pub mod operator;
 pub mod operators;

@@ -56,6 +56,20 @@ impl Machine {
         here::look()
     }
 
+    /// Why CUDA can use no GPU; meaningful only if there is none.
+    pub fn cuda_absence(&self) -> &str {
+        self.cuda_missing.as_deref().unwrap_or("no GPU that CUDA can use")
+    }
+
+    /// Why the recorded input of this name cannot be used; `None` if it can.
+    pub fn dataset_absence(&self, name: &str) -> Option<&str> {
+        match self.datasets.get(name) {
+            Some(None) => None,
+            Some(Some(absence)) => Some(absence),
+            None => Some("no data folder was given"),
+        }
+    }
+
     /// What is certain when GPUs could not even be looked for, for this reason.
     fn without_gpus(reason: String) -> Self {
         Self {

@@ -1,18 +1,26 @@
 //! Output that is written once, front to back.
 //!
-//! A large output is not read again before it has left the cache, so fetching its old contents (as an ordinary store
-//! does) costs a third of all traffic for nothing. [`Sequential`] collects what is written in a small buffer and sends
-//! whole cache lines past the cache with non-temporal stores. Small outputs are written in place: their reader is near.
+//! An output larger than the caches is not read again before it has left them, so fetching its old contents, as an
+//! ordinary store does, costs up to a third of all traffic for nothing. [`Sequential`] collects what is written in a
+//! small buffer and sends whole cache lines past the caches with non-temporal stores. A smaller output is written in
+//! place: who reads it next finds it in a cache.
+
+use std::mem;
 
 use bytemuck::Pod;
 
 /// Outputs of at least this many bytes are streamed past the cache: more than a core's L2 holds.
-pub(crate) const STREAM_FROM_BYTES: usize = 2 << 20;
+///
+/// Tests stream much smaller ones, so that they meet this path in a short time.
+pub(crate) const STREAM_FROM_BYTES: usize = if cfg!(test) { 64 << 10 } else { 16 << 20 };
 
 const LINE_BYTES: usize = 64;
 
 /// Size of the buffer: small beside L1, large beside the cost of emptying it.
 const BUFFER_BYTES: usize = 4096;
+
+/// Zeros of at least this many bytes are not buffered.
+const DIRECT_BYTES: usize = 4 * LINE_BYTES;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
@@ -48,7 +56,7 @@ impl<'a, E: Pod> Sequential<'a, E> {
     /// The caller writes all of them before it asks again.
     pub(crate) fn next(&mut self, wanted: usize) -> &mut [E] {
         let Some(buffer) = &mut self.buffer else {
-            let (front, rest) = std::mem::take(&mut self.rest).split_at_mut(wanted);
+            let (front, rest) = mem::take(&mut self.rest).split_at_mut(wanted);
             self.rest = rest;
             return front;
         };
@@ -74,7 +82,24 @@ impl<'a, E: Pod> Sequential<'a, E> {
     /// Writes `count` zeros.
     pub(crate) fn zeros(&mut self, mut count: usize) {
         while count > 0 {
-            let next = self.next(count);
+            if let Some(buffer) = &mut self.buffer
+                && buffer.end.is_multiple_of(LINE_BYTES)
+                && count >= DIRECT_BYTES / size_of::<E>()
+            {
+                buffer.send_lines(&mut self.rest);
+                let bytes = count * size_of::<E>() / LINE_BYTES * LINE_BYTES;
+                let (lines, rest) = mem::take(&mut self.rest).split_at_mut(bytes / size_of::<E>());
+                stream_zeros(bytemuck::cast_slice_mut(lines));
+                self.rest = rest;
+                count -= bytes / size_of::<E>();
+                continue;
+            }
+            // Up to the end of a line, from where on zeros need not be buffered.
+            let to_line = self.buffer.as_ref().map_or(count, |buffer| {
+                let bytes = (buffer.end + 1).next_multiple_of(LINE_BYTES) - buffer.end;
+                if count >= DIRECT_BYTES / size_of::<E>() { bytes / size_of::<E>() } else { count }
+            });
+            let next = self.next(to_line);
             next.fill(E::zeroed());
             count -= next.len();
         }
@@ -104,7 +129,7 @@ impl Buffered {
             self.send(rest, self.start.next_multiple_of(LINE_BYTES));
         }
         let lines = &self.bytes.0[self.start..lines_end];
-        let (front, behind) = std::mem::take(rest).split_at_mut(lines.len() / size_of::<E>());
+        let (front, behind) = mem::take(rest).split_at_mut(lines.len() / size_of::<E>());
         stream_lines(bytemuck::cast_slice_mut(front), lines);
         *rest = behind;
         self.bytes.0.copy_within(lines_end..self.end, 0);
@@ -115,7 +140,7 @@ impl Buffered {
     /// Sends the bytes up to `until` with ordinary stores.
     fn send<E: Pod>(&mut self, rest: &mut &mut [E], until: usize) {
         let bytes = &self.bytes.0[self.start..until];
-        let (front, behind) = std::mem::take(rest).split_at_mut(bytes.len() / size_of::<E>());
+        let (front, behind) = mem::take(rest).split_at_mut(bytes.len() / size_of::<E>());
         bytemuck::cast_slice_mut(front).copy_from_slice(bytes);
         *rest = behind;
         self.start = until;
@@ -148,6 +173,23 @@ fn stream_lines(destination: &mut [u8], source: &[u8]) {
         // of x86-64. The fence that non-temporal stores need is in `Buffered`'s drop, on this thread.
         unsafe { _mm_stream_si128(to.as_mut_ptr().cast::<__m128i>(), _mm_loadu_si128(from.as_ptr().cast())) };
     }
+}
+
+/// As [`stream_lines`], from nowhere.
+#[cfg(target_arch = "x86_64")]
+fn stream_zeros(destination: &mut [u8]) {
+    use std::arch::x86_64::{__m128i, _mm_setzero_si128, _mm_stream_si128};
+
+    assert!((destination.as_ptr() as usize).is_multiple_of(16));
+    for to in destination.chunks_exact_mut(16) {
+        // SAFETY: as in `stream_lines`.
+        unsafe { _mm_stream_si128(to.as_mut_ptr().cast::<__m128i>(), _mm_setzero_si128()) };
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn stream_zeros(destination: &mut [u8]) {
+    destination.fill(0);
 }
 
 #[cfg(not(target_arch = "x86_64"))]

@@ -1,23 +1,17 @@
 //! Where recordings lie.
 
-use std::{
-    collections::BTreeMap,
-    path::{Component, Path, PathBuf},
-};
+use std::path::{Component, Path, PathBuf};
 
-use super::{
-    error::{DatasetError, Fault, Place},
-    spec::DatasetSpec,
-};
+use super::error::{DatasetError, Fault, Place};
 
 /// The environment variable that names the data folder where `--data` does not.
 pub const DATA_VARIABLE: &str = "ROBOCACHE_DATA";
 
-/// Where the recording of `spec` lies in `data_folder`; it need not exist.
+/// Where the recording `file` of the matrix lies in `data_folder`; it need not exist.
 ///
 /// The matrix cannot name a file elsewhere: absolute paths and `..` are refused.
-pub fn resolve(data_folder: &Path, spec: &DatasetSpec) -> Result<PathBuf, DatasetError> {
-    let file = Path::new(&spec.file);
+pub fn resolve(data_folder: &Path, file: &str) -> Result<PathBuf, DatasetError> {
+    let file = Path::new(file);
     let inside = file.components().all(|component| match component {
         Component::Normal(_) | Component::CurDir => true,
         Component::Prefix(_) | Component::RootDir | Component::ParentDir => false,
@@ -28,21 +22,17 @@ pub fn resolve(data_folder: &Path, spec: &DatasetSpec) -> Result<PathBuf, Datase
     Ok(data_folder.join(file))
 }
 
-/// For each recording of the matrix why it cannot be used here; `None` if its file is there.
+/// Why the recording `file` of the matrix cannot be used here; `None` if it is there.
 ///
 /// Only presence is asked: a file that is there but broken is found by the cell that reads it, and fails it.
-pub fn find(data_folder: Option<&Path>, specs: &BTreeMap<String, DatasetSpec>) -> BTreeMap<String, Option<String>> {
-    specs.iter().map(|(name, spec)| (name.clone(), why_not(data_folder, spec))).collect()
-}
-
-fn why_not(data_folder: Option<&Path>, spec: &DatasetSpec) -> Option<String> {
+pub fn why_absent(data_folder: Option<&Path>, file: &str) -> Option<String> {
     let Some(data_folder) = data_folder else {
         return Some(format!("no data folder; name one with --data or {DATA_VARIABLE}"));
     };
     if !data_folder.is_dir() {
         return Some(format!("{} is not a folder", data_folder.display()));
     }
-    match resolve(data_folder, spec) {
+    match resolve(data_folder, file) {
         Ok(path) if path.is_file() => None,
         Ok(path) => Some(Place::File.holds(Fault::Missing).in_file(path).to_string()),
         Err(error) => Some(error.to_string()),
@@ -51,29 +41,15 @@ fn why_not(data_folder: Option<&Path>, spec: &DatasetSpec) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use robocache_core::parameters::Parameters;
-
     use super::*;
-    use crate::dataset::{DatasetFormat, Expectation};
-
-    fn spec(file: &str) -> DatasetSpec {
-        DatasetSpec {
-            file: file.into(),
-            format: DatasetFormat::Ply,
-            operator: "voxelize".into(),
-            parameters: Parameters::default(),
-            rate_hz: None,
-            expect: Expectation::Accepted,
-        }
-    }
 
     #[test]
     fn no_file_outside_the_folder_can_be_named() {
         for file in ["/etc/passwd", "../secret", "a/../../secret", "", ".", "a/.."] {
-            let error = resolve(Path::new("/data"), &spec(file)).unwrap_err();
+            let error = resolve(Path::new("/data"), file).unwrap_err();
             assert_eq!(error.kind(), "outside_data_folder", "{file:?}");
         }
-        assert_eq!(resolve(Path::new("/data"), &spec("a/b.ply")).unwrap(), Path::new("/data/a/b.ply"));
+        assert_eq!(resolve(Path::new("/data"), "a/b.ply").unwrap(), Path::new("/data/a/b.ply"));
     }
 
     #[test]
@@ -81,18 +57,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("scan.ply"), "ply\n").unwrap();
         std::fs::create_dir(folder.path().join("folder.ply")).unwrap();
-        let specs = ["scan.ply", "none.ply", "folder.ply", "../scan.ply"].map(|file| (file.to_owned(), spec(file)));
-        let specs = BTreeMap::from(specs);
+        let absence = |file: &str| why_absent(Some(folder.path()), file);
+        assert_eq!(absence("scan.ply"), None);
+        assert!(absence("none.ply").unwrap().contains("there is no such file"));
+        assert!(absence("folder.ply").is_some());
+        assert!(absence("../scan.ply").unwrap().contains("not inside the data folder"));
 
-        let found = find(Some(folder.path()), &specs);
-        assert_eq!(found["scan.ply"], None);
-        assert!(found["none.ply"].as_ref().unwrap().contains("there is no such file"));
-        assert!(found["folder.ply"].is_some());
-        assert!(found["../scan.ply"].as_ref().unwrap().contains("not inside the data folder"));
-
-        let nowhere = find(None, &specs);
-        assert!(nowhere.values().all(|reason| reason.as_ref().unwrap().contains("--data")));
-        let wrong = find(Some(&folder.path().join("scan.ply")), &specs);
-        assert!(wrong["scan.ply"].as_ref().unwrap().ends_with("is not a folder"));
+        assert!(why_absent(None, "scan.ply").unwrap().contains("--data"));
+        let no_folder = folder.path().join("scan.ply");
+        assert!(why_absent(Some(&no_folder), "scan.ply").unwrap().ends_with("is not a folder"));
     }
 }

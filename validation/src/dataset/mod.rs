@@ -24,7 +24,7 @@ mod trajectory;
 pub use cloud::Cloud;
 pub use error::{DatasetError, Fault, Flaw, Place};
 pub use file::{COLUMN_LIMIT, FILE_LIMIT_BYTES, ROW_LIMIT};
-pub use find::{DATA_VARIABLE, find, resolve};
+pub use find::{DATA_VARIABLE, resolve, why_absent};
 pub use load::{LoadedInputs, load};
 pub use seconds::COARSEST_SPACING;
 pub use spec::{DatasetFormat, DatasetSpec, Expectation};

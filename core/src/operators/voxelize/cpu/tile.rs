@@ -12,8 +12,16 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// Counting sort of `tile`, which has `cells` cells.
-    pub(super) fn sort(&mut self, partition: &Partition, tile: usize, cells: usize) {
+    /// Counting sort of `tile`, which has `cells` cells. Each point is announced to `fetch` if there are no more than
+    /// `most_fetched`.
+    pub(super) fn sort(
+        &mut self,
+        partition: &Partition,
+        tile: usize,
+        cells: usize,
+        most_fetched: usize,
+        fetch: impl Fn(u32),
+    ) {
         let entries = || partition.tile(tile).flatten();
         self.ends.clear();
         self.ends.resize(cells, 0);
@@ -29,6 +37,9 @@ impl Tile {
         self.points.resize(total, 0);
         for &Entry { cell, point } in entries() {
             let next = &mut self.ends[cell as usize];
+            if total <= most_fetched {
+                fetch(point);
+            }
             self.points[*next as usize] = point;
             *next += 1;
         }
