@@ -31,6 +31,14 @@ pub struct LogContents {
     pub next_sequence: u64,
 }
 
+impl LogContents {
+    /// Everything that is wrong with the log, for people; empty if it is whole.
+    pub fn findings(&self) -> Vec<String> {
+        let damage = self.damage.iter().map(ToString::to_string);
+        damage.chain(self.torn_tail.iter().map(ToString::to_string)).collect()
+    }
+}
+
 /// Bytes after the last intact line: what a writer was writing when it died.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TornTail {

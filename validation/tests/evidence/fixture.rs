@@ -16,8 +16,12 @@ use robocache_core::{
 use validation::{
     cell::{Cell, Device, Input, Limits},
     dataset::Expectation,
-    evidence::{Environment, Filters, Program, Record, Run, RunError, Selection},
-    machine::Machine,
+    evidence::{
+        Environment, Fact, Filters, Program, Record, Run, RunError, Selection,
+        gpu::{Clocks, Driver, Ecc, GpuFacts},
+        host::Host,
+    },
+    machine::{Gpu, Machine},
     observation::{Death, DeterminismFacts, Observation, Outcome, RungFacts},
     plan::SkipReason,
     suites::{DeterminismSettings, SuiteSettings},
@@ -109,6 +113,7 @@ fn observed(differences: Vec<Comparison>) -> Outcome {
             runs: 3,
             elements: 24,
             differences,
+            differing_hashes: Vec::new(),
             guard_violation: None,
             mutated_input: None,
         }],
@@ -161,6 +166,53 @@ pub(crate) fn environment(profile: &str, filters: Filters, matrix: &[u8]) -> Env
 /// The usual environment.
 pub(crate) fn usual_environment() -> Environment {
     environment("quick", Filters::default(), MATRIX)
+}
+
+/// An environment of which nothing depends on this machine or program, for snapshots and documents.
+pub(crate) fn fixed_environment() -> Environment {
+    let gpu = Gpu {
+        name: "NVIDIA H200".to_owned(),
+        uuid: "GPU-00000000-1111-2222-3333-444444444444".to_owned(),
+        compute_capability: "9.0".to_owned(),
+        memory_bytes: 150_754_820_096,
+    };
+    Environment {
+        format: 1,
+        run: "20261122T140312.482Z".to_owned(),
+        started: "2026-11-22T14:03:12.482Z".parse().unwrap(),
+        program: Program {
+            version: "0.1.0".to_owned(),
+            commit: Fact::Known("c0ffee00".repeat(5)),
+            dirty: Fact::Known(false),
+            hash: "5a".repeat(32),
+            build: "release".to_owned(),
+            target: "x86_64-unknown-linux-gnu".to_owned(),
+            compiler: "rustc 1.95.0".to_owned(),
+        },
+        selection: Selection::new("quick", Filters::default(), MATRIX),
+        kernel_image: Fact::Known("7b".repeat(32)),
+        host: Host {
+            cpu: Fact::Known("AMD EPYC 9654".to_owned()),
+            logical_cpus: Fact::Known(16),
+            instruction_sets: vec!["baseline".to_owned(), "avx2".to_owned()],
+            memory_bytes: Fact::Known(137_438_953_472),
+            system: Fact::Known("Ubuntu 24.04.1 LTS".to_owned()),
+            kernel: Fact::Known("6.8.0-45-generic".to_owned()),
+            libc: Fact::Known("glibc 2.39".to_owned()),
+        },
+        driver: Fact::Known(Driver { version: "580.95.05".to_owned(), cuda: Fact::Known("13.0".to_owned()) }),
+        cupti: Fact::Known("libcupti.so.13".to_owned()),
+        nccl: Fact::Missing { missing: "libnccl.so.2 was not found".to_owned() },
+        gpus: Fact::Known(vec![GpuFacts {
+            gpu,
+            clocks: Fact::Known(Clocks { sm_mhz: 1980, sm_max_mhz: 1980, memory_mhz: 3201, memory_max_mhz: 3201 }),
+            ecc: Fact::Known(Ecc { enabled: true, corrected: Some(0), uncorrected: Some(0) }),
+            power_limit_mw: Fact::Known(700_000),
+            temperature_c: Fact::Known(31),
+            multi_instance: Fact::Known(false),
+        }]),
+        variables: [("CUDA_VISIBLE_DEVICES".to_owned(), "0".to_owned())].into(),
+    }
 }
 
 /// A new run under this root.

@@ -2,5 +2,7 @@
 
 mod appending;
 mod damage;
+mod environment;
 mod fixture;
+mod junit;
 mod resuming;
