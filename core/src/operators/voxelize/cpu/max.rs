@@ -7,8 +7,8 @@ use crate::{cpu::CpuOptions, dtype::Float, operators::voxelize::VoxelizeShape};
 /// where there is none; gives the number of points dropped.
 ///
 /// # Panics
-/// If a length is not what `shape` says, if there are no features or more than `i32::MAX` points, if an extent of the grid
-/// is zero or more than `i32::MAX`, or if a volume overflows.
+/// If a length is not what `shape` says, if there are no features or more than `i32::MAX` points, if an extent of the
+/// grid is zero or more than `i32::MAX`, or if a volume overflows.
 pub fn max<E: Float>(
     shape: &VoxelizeShape,
     points: &[f32],

@@ -13,10 +13,10 @@ const CHUNK_POINTS: usize = 32 << 10;
 /// Chunks: each costs a table of tiles.
 const MOST_CHUNKS: usize = 256;
 
-/// Tiles, unless one would hold more than `u32::MAX` cells: beyond these, sorting a chunk by tile misses the caches.
+/// Most tiles of a grid, however large: with more, sorting a chunk by tile misses the caches.
 const MOST_TILES: usize = 4096;
 
-/// Tiles below which the threads may run out of work; smaller grids have smaller tiles.
+/// Fewest tiles of a grid with as many cells, so that no thread runs out of work early.
 const ENOUGH_TILES: usize = 64;
 
 /// A point of a tile.

@@ -175,7 +175,11 @@ fn check_reductions<E: Float>(shape: &VoxelizeShape, voxels: &HashMap<usize, Vec
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+    #![proptest_config(ProptestConfig {
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(64)
+    })]
 
     #[test]
     fn every_mode_gives_the_defined_bits(
