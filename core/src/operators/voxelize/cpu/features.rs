@@ -90,8 +90,8 @@ struct Worker<R> {
     result: Vec<f32>,
 }
 
-/// Reduces `features[N,F]` of the points of each voxel into `voxels[X,Y,Z,F]`; empty voxels are zero. Gives the number of
-/// points dropped.
+/// Reduces `features[N,F]` of the points of each voxel into `voxels[X,Y,Z,F]`; empty voxels are zero. Gives the number
+/// of points dropped.
 ///
 /// # Panics
 /// If a length is not what `shape` says, if there are no features or more than `i32::MAX` points, if an extent of the

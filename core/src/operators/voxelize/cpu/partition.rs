@@ -1,8 +1,8 @@
 //! Points sorted by the part of the grid in which they lie.
 //!
-//! The grid is cut into tiles of consecutive cells. Points are sorted by tile in chunks that fit a core's L2, each chunk
-//! on its own: no thread waits for another, and every write goes to memory that the thread has in its cache. A tile's
-//! points are then the segments that all chunks hold of it.
+//! The grid is cut into tiles of consecutive cells. Points are sorted by tile in chunks that fit a core's L2, each
+//! chunk on its own: no thread waits for another, and every write goes to memory that the thread has in its cache. A
+//! tile's points are then the segments that all chunks hold of it.
 
 use super::cells::Cells;
 use crate::cpu::{CpuOptions, pool};
