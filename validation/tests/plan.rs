@@ -71,7 +71,7 @@ fn what_can_run_depends_on_the_machine_and_the_names_do_not() {
     );
     assert_eq!(
         reason("accuracy::scale::cpu::f16::recorded::log"),
-        Some(SkipReason::DatasetMissing("log: no data folder was given".to_owned())),
+        Some(SkipReason::DatasetMissing("log: it was not looked for, as no data folder was given".to_owned())),
     );
 }
 
@@ -84,7 +84,7 @@ fn requirements_that_the_machine_lacks_are_named() {
             "cuda: libcuda.so.1 is not installed",
             "cupti: libcupti.so.13 is not installed",
             "nccl: 2: libnccl.so.2 is not installed",
-            "datasets: log: no data folder was given; scan: no data folder was given",
+            "datasets: log: it was not looked for, as no data folder was given; scan: it was not looked for, as no data folder was given",
         ],
     );
     assert_eq!(
