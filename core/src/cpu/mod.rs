@@ -2,6 +2,8 @@
 
 mod instructions;
 mod options;
+pub(crate) mod pool;
+pub(crate) mod sequential;
 mod session;
 
 pub use instructions::InstructionSet;

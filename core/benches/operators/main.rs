@@ -1,0 +1,81 @@
+//! CPU operators beside the naive loop and beside the machine's memory bandwidth, all measured in one run.
+//!
+//! `cargo bench -p robocache-core --bench operators [-- FILTER] [--seconds N]`
+//!
+//! Rounds are interleaved: each measures the bandwidth, then for every case the naive loop, one thread and all threads,
+//! so that a slow moment of the machine slows all of them. Times are medians. The floor of a case is the bytes that it
+//! must move (each input row touched, read once; each output, written once) over the bandwidth of a copy; a ratio to
+//! the floor below 1 means that inputs were still in a cache. Before anything is timed, the naive results are compared
+//! with the fast ones bit by bit.
+
+mod cases;
+mod copy;
+mod naive;
+mod table;
+
+use std::{env, time::Duration};
+
+use cases::{Case, cases};
+use copy::Copy;
+use robocache_core::cpu::CpuOptions;
+use table::Row;
+
+fn main() {
+    let mut filter = String::new();
+    let mut seconds_per_case = 3.0;
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            // What cargo passes to every benchmark.
+            "--bench" => {}
+            "--seconds" => {
+                let value = arguments.next().unwrap_or_default();
+                seconds_per_case = value.parse().unwrap_or_else(|_| panic!("--seconds takes a number, not `{value}`"));
+            }
+            word if !word.starts_with('-') => filter = word.to_owned(),
+            unknown => panic!("unknown option `{unknown}`; known are FILTER and --seconds N"),
+        }
+    }
+
+    let all = CpuOptions::default();
+    let one = CpuOptions { threads: 1, ..all };
+    println!("{} threads, {}", all.threads, all.instructions);
+    let mut copy = Copy::new(all.threads);
+    let mut rows = Vec::new();
+    for mut case in cases().into_iter().filter(|case| case.name.contains(&filter)) {
+        let difference = case.first_difference([one, all]);
+        assert_eq!(difference, None, "{}: naive and fast differ at this element", case.name);
+        rows.push(measure(&mut case, &mut copy, [one, all], Duration::from_secs_f64(seconds_per_case)));
+    }
+    table::print(&rows);
+}
+
+/// Interleaved rounds of one case until `time` is over.
+fn measure(case: &mut Case, copy: &mut Copy, [one, all]: [CpuOptions; 2], time: Duration) -> Row {
+    let start = std::time::Instant::now();
+    let (mut naive, mut one_thread, mut all_threads, mut bandwidth) = (vec![], vec![], vec![], vec![]);
+    // An odd least number of rounds, so that the median of few rounds is one of them.
+    while naive.len() < 5 || start.elapsed() < time {
+        bandwidth.push(copy.bytes_per_second());
+        naive.push(table::seconds(|| (case.naive)()));
+        burst(&mut one_thread, || (case.fast)(one));
+        burst(&mut all_threads, || (case.fast)(all));
+    }
+    Row {
+        name: case.name,
+        naive: table::median(naive),
+        one_thread: table::median(one_thread),
+        all_threads: table::median(all_threads),
+        floor: case.bytes as f64 / table::median(bandwidth),
+        most_of_floor: case.most_of_floor,
+        least_of_naive: case.least_of_naive,
+    }
+}
+
+/// Several calls in a row, as an application makes them, each timed: about 10 ms in all.
+fn burst(times: &mut Vec<f64>, mut call: impl FnMut()) {
+    let first = table::seconds(&mut call);
+    let more = (0.01 / first) as usize;
+    times.push(first);
+    times.extend((0..more.min(100)).map(|_| table::seconds(&mut call)));
+}

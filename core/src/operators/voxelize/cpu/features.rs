@@ -1,0 +1,162 @@
+//! Modes that reduce the features of each voxel's points: what `mean` and `max` have in common.
+
+use half::{bf16, f16, slice::HalfFloatSliceExt};
+
+use super::{cells::Cells, partition::Partition, tile::Tile};
+use crate::{
+    cpu::{
+        CpuOptions, InstructionSet, pool,
+        sequential::{STREAM_FROM_BYTES, Sequential},
+    },
+    dtype::{DType, Float},
+    operators::voxelize::VoxelizeShape,
+};
+
+/// Output of one tile: with the tables and the rows of its points it stays in a core's L2.
+const TILE_BYTES: usize = 256 << 10;
+
+/// Rows of a tile that are fetched into the cache while its points are sorted, in bytes: they must still be there when
+/// they are needed. A tile with more has several points in each voxel, whose rows the CPU fetches side by side anyway.
+const FETCHED_BYTES: usize = 512 << 10;
+
+/// Cache lines fetched of a row; from there on the hardware sees the pattern.
+const FETCHED_LINES: usize = 4;
+
+/// What is made of the features of one voxel.
+pub(super) trait Reduction: Send {
+    /// Writes the result of the rows of `points`, of which there is at least one.
+    fn reduce<E: Float>(&mut self, rows: Rows<'_, E>, points: &[u32], result: &mut [f32]);
+}
+
+/// `features[N,F]`
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a, E> {
+    features: &'a [E],
+    channels: usize,
+}
+
+impl<'a, E: Float> Rows<'a, E> {
+    /// The features of a point.
+    #[inline(always)]
+    pub(super) fn row(self, point: u32) -> &'a [E] {
+        &self.features[point as usize * self.channels..][..self.channels]
+    }
+
+    /// Asks for the features of a point, which will be needed soon.
+    #[inline(always)]
+    fn fetch(self, point: u32) {
+        #[cfg(target_arch = "x86_64")]
+        for line in bytemuck::cast_slice::<E, u8>(self.row(point)).chunks(64).take(FETCHED_LINES) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: SSE is part of x86-64, and a hint reads nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+    }
+
+    /// The features of a point in f32. `scratch` is where they are widened to if they are not f32.
+    #[inline(always)]
+    pub(super) fn widened<'b>(self, point: u32, scratch: &'b mut [f32]) -> &'b [f32]
+    where
+        'a: 'b,
+    {
+        let row = self.row(point);
+        match E::DTYPE {
+            DType::F32 => return bytemuck::cast_slice(row),
+            DType::F16 => bytemuck::cast_slice::<E, f16>(row).convert_to_f32_slice(scratch),
+            DType::Bf16 => {
+                for (wide, element) in scratch.iter_mut().zip(bytemuck::cast_slice::<E, bf16>(row)) {
+                    *wide = f32::from_bits(u32::from(element.to_bits()) << 16);
+                }
+            }
+            DType::I32 | DType::I64 => unreachable!("`Float` is not implemented for integers"),
+        }
+        scratch
+    }
+}
+
+/// What a thread keeps from tile to tile.
+struct Worker<R> {
+    tile: Tile,
+    reduction: R,
+    result: Vec<f32>,
+}
+
+/// Reduces `features[N,F]` of the points of each voxel into `voxels[X,Y,Z,F]`; empty voxels are zero. Gives the number of
+/// points dropped.
+///
+/// # Panics
+/// If a length is not what `shape` says, if there are no features or more than `i32::MAX` points, if an extent of the grid
+/// is zero or more than `i32::MAX`, or if a volume overflows.
+pub(super) fn reduce<E: Float, R: Reduction>(
+    shape: &VoxelizeShape,
+    points: &[f32],
+    features: &[E],
+    voxels: &mut [f32],
+    options: CpuOptions,
+    reduction: impl Fn() -> R + Sync,
+) -> u64 {
+    let grid = Cells::new(shape, options.instructions);
+    let channels = shape.features;
+    assert!(channels > 0, "a voxel has at least one feature");
+    assert!(shape.points <= i32::MAX as usize, "{} points are more than i32::MAX", shape.points);
+    assert_eq!(points.len(), 3 * shape.points, "elements of points[{},3]", shape.points);
+    assert_eq!(features.len(), channels * shape.points, "elements of features[{},{channels}]", shape.points);
+    let elements = grid.volume.checked_mul(channels);
+    assert_eq!(Some(voxels.len()), elements, "elements of voxels{:?} of {channels} features", shape.grid);
+
+    let partition = Partition::new(&grid, points, TILE_BYTES / size_of::<f32>() / channels.min(64), options);
+    let rows = Rows { features, channels };
+    // Points lie anywhere in memory: without this, each row would be waited for in turn.
+    let most_fetched = FETCHED_BYTES / (channels * size_of::<E>()).next_multiple_of(64);
+    let stream = size_of_val(voxels) >= STREAM_FROM_BYTES;
+    let tiles = voxels.chunks_mut(partition.tile_cells() * channels).enumerate();
+    let worker = || Worker { tile: Tile::default(), reduction: reduction(), result: vec![0.0; channels] };
+    pool::for_each(options.threads, tiles, worker, |worker, (tile, voxels)| {
+        worker.tile.sort(&partition, tile, voxels.len() / channels, most_fetched, |point| rows.fetch(point));
+        let output = Sequential::new(voxels, stream);
+        match options.instructions.min(InstructionSet::best()) {
+            InstructionSet::Baseline => worker.write(rows, output),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the CPU has the instructions: they are at most its best.
+            InstructionSet::Avx2 => unsafe { worker.write_avx2(rows, output) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            InstructionSet::Avx512 => unsafe { worker.write_avx512(rows, output) },
+            #[cfg(not(target_arch = "x86_64"))]
+            InstructionSet::Avx2 | InstructionSet::Avx512 => worker.write(rows, output),
+        }
+    });
+    partition.dropped
+}
+
+impl<R: Reduction> Worker<R> {
+    /// Writes the voxels of the sorted tile. Inlined into each instruction set's version, so that the compiler uses it.
+    #[inline(always)]
+    fn write<E: Float>(&mut self, rows: Rows<'_, E>, mut output: Sequential<'_, f32>) {
+        let mut empty = 0;
+        for points in self.tile.cells() {
+            if points.is_empty() {
+                empty += 1;
+                continue;
+            }
+            output.zeros(empty * rows.channels);
+            empty = 0;
+            self.reduction.reduce(rows, points, &mut self.result);
+            output.write(&self.result);
+        }
+        output.zeros(empty * rows.channels);
+        output.finish();
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,f16c")]
+    fn write_avx2<E: Float>(&mut self, rows: Rows<'_, E>, output: Sequential<'_, f32>) {
+        self.write(rows, output);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,f16c")]
+    fn write_avx512<E: Float>(&mut self, rows: Rows<'_, E>, output: Sequential<'_, f32>) {
+        self.write(rows, output);
+    }
+}
