@@ -52,11 +52,7 @@ fn find_nvcc() -> Result<PathBuf, Vec<String>> {
     let mut searched = Vec::new();
     if let Some(nvcc) = env::var_os("NVCC") {
         let nvcc = PathBuf::from(nvcc);
-        assert!(
-            nvcc.is_file(),
-            "NVCC={} is not a file: correct it or unset it",
-            nvcc.display()
-        );
+        assert!(nvcc.is_file(), "NVCC={} is not a file: correct it or unset it", nvcc.display());
         return Ok(nvcc);
     }
     searched.push("NVCC (not set)".to_owned());
@@ -70,13 +66,8 @@ fn find_nvcc() -> Result<PathBuf, Vec<String>> {
     }
     let path = env::var_os("PATH").unwrap_or_default();
     candidates.extend(env::split_paths(&path).map(|folder| ("PATH", folder.join("nvcc"))));
-    candidates.push((
-        "the default folder",
-        PathBuf::from("/usr/local/cuda/bin/nvcc"),
-    ));
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the crate lies in a workspace");
+    candidates.push(("the default folder", PathBuf::from("/usr/local/cuda/bin/nvcc")));
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in a workspace");
     // In the layout of the PyPI packages. The script touches this file, because cargo cannot watch what does not exist.
     let local = workspace.join(".cuda/nvidia/cu13/bin/nvcc");
     candidates.push(("scripts/setup_cuda.sh", local));
@@ -100,24 +91,13 @@ fn compile(nvcc: &Path, out: &Path) -> PathBuf {
     let mut command = Command::new(nvcc);
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args(FLAGS);
     for architecture in ARCHITECTURES {
-        command.arg(format!(
-            "-gencode=arch=compute_{architecture},code=sm_{architecture}"
-        ));
+        command.arg(format!("-gencode=arch=compute_{architecture},code=sm_{architecture}"));
     }
     let oldest = ARCHITECTURES[0];
-    command.arg(format!(
-        "-gencode=arch=compute_{oldest},code=compute_{oldest}"
-    ));
-    command
-        .args(["-MD", "-MF"])
-        .arg(&dependencies)
-        .arg("image.cu")
-        .arg("-o")
-        .arg(&fatbin);
+    command.arg(format!("-gencode=arch=compute_{oldest},code=compute_{oldest}"));
+    command.args(["-MD", "-MF"]).arg(&dependencies).arg("image.cu").arg("-o").arg(&fatbin);
 
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("cannot start {}: {error}", nvcc.display()));
+    let output = command.output().unwrap_or_else(|error| panic!("cannot start {}: {error}", nvcc.display()));
     assert!(
         output.status.success(),
         "{command:?} failed ({}).\nIt takes nvcc 13.0 and a C++ compiler that it supports; set NVCC to choose another \
@@ -135,15 +115,9 @@ fn compile(nvcc: &Path, out: &Path) -> PathBuf {
 
 /// The prerequisites in a Makefile rule: words after the colon, lines joined by backslashes, spaces escaped.
 fn depfile_entries(depfile: &str) -> Vec<String> {
-    let (_, prerequisites) = depfile
-        .split_once(" : ")
-        .or_else(|| depfile.split_once(": "))
-        .expect("a make rule");
+    let (_, prerequisites) = depfile.split_once(" : ").or_else(|| depfile.split_once(": ")).expect("a make rule");
     let joined = prerequisites.replace("\\\n", " ").replace("\\ ", "\0");
-    joined
-        .split_whitespace()
-        .map(|file| file.replace('\0', " "))
-        .collect()
+    joined.split_whitespace().map(|file| file.replace('\0', " ")).collect()
 }
 
 /// The expression of type `Image` that `src/lib.rs` includes.
@@ -169,22 +143,12 @@ fn describe_embedded(nvcc: &Path, fatbin: &Path) -> String {
 }
 
 fn nvcc_version(nvcc: &Path) -> String {
-    let output = Command::new(nvcc)
-        .arg("--version")
-        .output()
-        .expect("nvcc has just run");
+    let output = Command::new(nvcc).arg("--version").output().expect("nvcc has just run");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines()
-        .find(|line| line.contains("release"))
-        .unwrap_or("unknown")
-        .trim()
-        .to_owned()
+    text.lines().find(|line| line.contains("release")).unwrap_or("unknown").trim().to_owned()
 }
 
 fn architecture_names() -> Vec<String> {
-    let real = ARCHITECTURES
-        .iter()
-        .map(|architecture| format!("sm_{architecture}"));
-    real.chain([format!("compute_{}", ARCHITECTURES[0])])
-        .collect()
+    let real = ARCHITECTURES.iter().map(|architecture| format!("sm_{architecture}"));
+    real.chain([format!("compute_{}", ARCHITECTURES[0])]).collect()
 }

@@ -67,7 +67,7 @@ pub enum LibraryError {
         remedy: &'static str,
     },
     /// The environment variable names something else.
-    #[error("{variable} is {}, where {name} is not", .value.display())]
+    #[error("{variable} is {}, but {name} is not there", .value.display())]
     WronglyNamed {
         /// What people call it.
         name: &'static str,
@@ -91,8 +91,9 @@ pub enum LibraryError {
 pub struct LoadedLibrary {
     /// Its file.
     pub path: PathBuf,
-    /// The handle from which symbols are taken.
-    pub handle: libloading::Library,
+    /// The handle from which symbols are taken. It is never closed: both libraries leave threads and exit handlers
+    /// behind, whose code would be gone.
+    pub handle: &'static libloading::Library,
 }
 
 impl Library {
@@ -158,7 +159,7 @@ fn open(candidate: &Path) -> Result<LoadedLibrary, String> {
     // SAFETY: constructors of NCCL and CUPTI have no preconditions. What else may bear their names cannot be known, so
     // `Library::load` tells its callers where not to call it.
     match unsafe { libloading::Library::new(candidate) } {
-        Ok(handle) => Ok(LoadedLibrary { path: mapped_file(candidate), handle }),
+        Ok(handle) => Ok(LoadedLibrary { path: mapped_file(candidate), handle: Box::leak(Box::new(handle)) }),
         Err(error) => Err(error.source().map_or_else(|| error.to_string(), ToString::to_string)),
     }
 }

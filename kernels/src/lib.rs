@@ -9,6 +9,7 @@
 use std::error::Error;
 use std::fmt;
 
+pub mod limits;
 pub mod symbols;
 
 /// The kernel image of this build.

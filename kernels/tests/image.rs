@@ -38,19 +38,12 @@ fn ptx_declares_exactly_the_listed_kernels() {
 #[test]
 fn every_architecture_has_code_for_every_kernel() {
     if let Some(image) = embedded() {
-        let real = image
-            .architectures
-            .iter()
-            .filter(|name| name.starts_with("sm_"))
-            .count();
+        let real = image.architectures.iter().filter(|name| name.starts_with("sm_")).count();
         for kernel in symbols::ALL {
             // Each cubin names the section that holds the kernel's instructions.
             let section = format!(".text.{kernel}\0");
             let found = occurrences(image.bytes, section.as_bytes()).count();
-            assert!(
-                found >= real,
-                "{kernel} has code in {found} places, for {real} architectures"
-            );
+            assert!(found >= real, "{kernel} has code in {found} places, for {real} architectures");
         }
     }
 }
@@ -69,9 +62,5 @@ fn ptx_entries(bytes: &[u8]) -> BTreeSet<&str> {
 
 /// Where `needle` begins in `bytes`.
 fn occurrences<'a>(bytes: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-    bytes
-        .windows(needle.len())
-        .enumerate()
-        .filter(move |(_, window)| *window == needle)
-        .map(|(at, _)| at)
+    bytes.windows(needle.len()).enumerate().filter(move |(_, window)| *window == needle).map(|(at, _)| at)
 }

@@ -80,7 +80,9 @@ fn run_cells(scribe: &Scribe<'_>, rest: Vec<Selected<'_>>, supervisor: &Supervis
     let mut jobs = Vec::new();
     for Selected { planned, recording } in rest {
         match &planned.skip {
-            Some(reason) => scribe.append(&planned.cell, 1, None, Verdict::Skip { reason: reason.clone() }, Duration::ZERO),
+            Some(reason) => {
+                scribe.append(&planned.cell, 1, None, Verdict::Skip { reason: reason.clone() }, Duration::ZERO)
+            }
             None => jobs.push(Job { index: jobs.len(), cell: planned.cell.clone(), recording }),
         }
     }

@@ -64,7 +64,7 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
 
     // Parse and expand: every mistake is found before anything runs.
     let matrix = Matrix::read(&locations.matrix, registry)?;
-    let machine = Machine::probe(&locations.recordings(&matrix));
+    let machine = Machine { datasets: locations.recordings(&matrix), ..Machine::probe() };
     let plan = Plan::expand(&matrix, profile, &machine, registry, Zoned::now().date())?;
     if arguments.selection.list {
         selection::list(&plan, &arguments.selection);
@@ -88,5 +88,5 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     drop(supervisor);
 
     // Render: from the records alone, those of an earlier part of a resumed run included.
-    report::publish(run, &plan.missing_requirements, execution, &locations.repeat_command(arguments, profile))
+    report::publish(run, &plan.missing_requirements, execution)
 }

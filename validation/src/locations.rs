@@ -6,15 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    cli::RunArguments,
-    dataset,
-    execution::Selected,
-    matrix::Matrix,
-    plan::PlannedCell,
-    protocol::Recording,
-    report::terminal::RepeatCommand,
-};
+use crate::{cli::RunArguments, dataset, execution::Selected, matrix::Matrix, plan::PlannedCell, protocol::Recording};
 
 /// Paths of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,22 +68,5 @@ impl Locations {
             Some(Recording { spec, path })
         });
         Selected { planned, recording }
-    }
-
-    /// The command that repeats a cell of this run.
-    pub(crate) fn repeat_command(&self, arguments: &RunArguments, profile: &str) -> RepeatCommand {
-        let program = if env::var_os("CARGO").is_some() {
-            let release = if cfg!(debug_assertions) { "" } else { " --release" };
-            format!("cargo run{release} -p validation --")
-        } else {
-            env::args().next().unwrap_or_else(|| "validation".to_owned())
-        };
-        let mut prefix = format!("{program} --profile {profile}");
-        for (option, path) in [("--matrix", &arguments.matrix), ("--data", &arguments.data)] {
-            if let Some(path) = path {
-                prefix += &format!(" {option} '{}'", path.display());
-            }
-        }
-        RepeatCommand { prefix }
     }
 }

@@ -144,7 +144,10 @@ impl RungFacts {
     pub fn defects(&self) -> Vec<String> {
         let differences = self.differences.iter().map(Comparison::to_string);
         let hashes = self.differing_hashes.iter().map(|output| format!("`{output}` has another hash"));
-        differences.chain(hashes).chain(disturbances(self.guard_violation.as_ref(), self.mutated_input.as_ref())).collect()
+        differences
+            .chain(hashes)
+            .chain(disturbances(self.guard_violation.as_ref(), self.mutated_input.as_ref()))
+            .collect()
     }
 }
 

@@ -1,15 +1,16 @@
 //! From the command line to an exit status.
 
-use std::{collections::BTreeMap, io::Write, process::ExitCode};
+use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
 use robocache_core::registry::Registry;
 
 use crate::{
+    Ask,
     cli::{Cli, Command},
     exit::Exit,
     machine::Machine,
-    matrix, suites, worker, Ask, validate,
+    matrix, suites, validate, worker,
 };
 
 /// The program over these operators: ten lines of `main.rs` make a harness of a stranger's crate.
@@ -48,7 +49,7 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
     let exit = match cli.command {
         Some(Command::Worker) => work(registry),
         Some(Command::Schema) => print(&matrix::schema(registry)),
-        Some(Command::Machine) => print(&Machine::probe(&BTreeMap::new())),
+        Some(Command::Machine) => print(&Machine::probe()),
         Some(Command::Probe) => print(&Machine::probe_here()),
         None => {
             let ask = Ask { arguments: cli.run, default_profile: default_profile.to_owned(), empty_selection };

@@ -37,6 +37,9 @@ pub enum Stop {
     /// The records cannot be read back for the reports.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// A report cannot be rendered.
+    #[error("cannot render junit.xml: {0}")]
+    Junit(#[from] quick_junit::SerializeError),
     /// A report cannot be written.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -61,6 +64,7 @@ impl Stop {
             | Self::Execution(_)
             | Self::Append(_)
             | Self::Log(_)
+            | Self::Junit(_)
             | Self::Storage(_)
             | Self::System(_) => Exit::HarnessFailed,
         }
@@ -76,6 +80,7 @@ impl Stop {
             | Self::Execution(_)
             | Self::Append(_)
             | Self::Log(_)
+            | Self::Junit(_)
             | Self::Storage(_)
             | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),
         }

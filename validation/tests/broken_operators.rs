@@ -62,7 +62,7 @@ fn every_defect_draws_its_verdict() -> Result<(), Failed> {
     let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{printed}");
 
-    let run = evidence::latest_run(folder.path())?;
+    let run = evidence::run::find(folder.path(), "latest")?;
     let log = evidence::read_log(&run.join("records.jsonl"))?;
     let mut wrong = BTreeMap::new();
     let mut seen = BTreeMap::new();
@@ -86,11 +86,11 @@ fn failures_are_explained() -> Result<(), Failed> {
     let output = run_harness(folder.path(), &["accuracy::resample_flipped_bit"])?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let name = "accuracy::resample_flipped_bit::cpu::f32::b2_s9_d5_t7_f32::uniform";
-    assert!(printed.contains(&format!("--exact '{name}'")), "{printed}");
+    assert!(printed.contains(&format!("--exact {name}")), "{printed}");
     assert!(printed.contains("1 of 70 elements"), "{printed}");
     assert!(printed.contains("[1, 6, 4]"), "the flipped element's index is missing: {printed}");
 
-    let run = evidence::latest_run(folder.path())?;
+    let run = evidence::run::find(folder.path(), "latest")?;
     let log = evidence::read_log(&run.join("records.jsonl"))?;
     assert_eq!(log.records.len(), 1);
     assert!(matches!(log.records[0].verdict, Verdict::Fail { .. }));

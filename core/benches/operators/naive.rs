@@ -47,12 +47,12 @@ pub(crate) fn fuse<E: Float, T: Time>(targets: usize, streams: &[Stream<'_, E, T
 /// The voxel of a point as most code computes it.
 fn voxel(shape: &VoxelizeShape, point: &[f32]) -> Option<i64> {
     let mut voxel = 0;
-    for axis in 0..3 {
-        let cell = ((point[axis] - shape.origin[axis]) / shape.voxel_size).floor();
-        if !(cell >= 0.0 && (cell as i64) < shape.grid[axis] as i64) {
+    for ((number, origin), &extent) in point.iter().zip(shape.origin).zip(&shape.grid) {
+        let cell = ((number - origin) / shape.voxel_size).floor();
+        if !(cell >= 0.0 && (cell as i64) < extent as i64) {
             return None;
         }
-        voxel = voxel * shape.grid[axis] as i64 + cell as i64;
+        voxel = voxel * extent as i64 + cell as i64;
     }
     Some(voxel)
 }
@@ -77,28 +77,41 @@ pub(crate) fn count(shape: &VoxelizeShape, points: &[f32], voxels: &mut [i32]) {
     }
 }
 
-/// `mean` in f32: correctly rounded only where sums happen to be exact. `counts[X,Y,Z]` is memory for it.
-pub(crate) fn mean(shape: &VoxelizeShape, points: &[f32], features: &[f32], counts: &mut [i32], voxels: &mut [f32]) {
-    counts.fill(0);
-    voxels.fill(0.0);
+/// Arrays as large as the grid.
+#[derive(Default)]
+pub(crate) struct Arrays {
+    counts: Vec<i32>,
+    sums: Vec<f32>,
+}
+
+/// `mean` in f32: correctly rounded only where sums happen to be exact.
+pub(crate) fn mean(shape: &VoxelizeShape, points: &[f32], features: &[f32], arrays: &mut Arrays, voxels: &mut [f32]) {
+    let Arrays { counts, sums } = arrays;
+    counts.clear();
+    counts.resize(voxels.len() / shape.features, 0);
+    sums.clear();
+    sums.resize(voxels.len(), 0.0);
     for (point, row) in points.chunks_exact(3).zip(features.chunks_exact(shape.features)) {
         if let Some(voxel) = voxel(shape, point) {
             counts[voxel as usize] += 1;
-            for (sum, feature) in voxels[voxel as usize * shape.features..].iter_mut().zip(row) {
+            for (sum, feature) in sums[voxel as usize * shape.features..].iter_mut().zip(row) {
                 *sum += feature;
             }
         }
     }
-    for (mean, count) in voxels.chunks_exact_mut(shape.features).zip(counts) {
-        for value in mean {
-            *value /= (*count).max(1) as f32;
+    let sums = sums.chunks_exact(shape.features).zip(counts);
+    for (voxel, (sums, count)) in voxels.chunks_exact_mut(shape.features).zip(sums) {
+        for (mean, sum) in voxel.iter_mut().zip(sums) {
+            *mean = sum / (*count).max(1) as f32;
         }
     }
 }
 
-/// `max`, with `counts[X,Y,Z]` as memory to tell empty voxels.
-pub(crate) fn max(shape: &VoxelizeShape, points: &[f32], features: &[f32], counts: &mut [i32], voxels: &mut [f32]) {
-    counts.fill(0);
+/// `max`, with counts to tell empty voxels.
+pub(crate) fn max(shape: &VoxelizeShape, points: &[f32], features: &[f32], arrays: &mut Arrays, voxels: &mut [f32]) {
+    let Arrays { counts, sums: _ } = arrays;
+    counts.clear();
+    counts.resize(voxels.len() / shape.features, 0);
     voxels.fill(f32::NEG_INFINITY);
     for (point, row) in points.chunks_exact(3).zip(features.chunks_exact(shape.features)) {
         if let Some(voxel) = voxel(shape, point) {

@@ -25,7 +25,7 @@ pub(crate) fn seconds(mut call: impl FnMut()) -> f64 {
 
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
-    values[if std::env::var_os("MIN").is_some() { 0 } else { values.len() / 2 }]
+    values[values.len() / 2]
 }
 
 /// Prints all rows, with a mark behind each ratio that misses its goal.

@@ -27,6 +27,7 @@ impl fmt::Display for Difference {
         }
         match fraction_of_bound {
             Some(f64::MAX) => write!(formatter, ", which no bound would allow"),
+            Some(fraction @ 1e3..) => write!(formatter, ", {fraction:.1e} times its bound"),
             Some(fraction) => write!(formatter, ", {fraction:.3} of its bound"),
             None => Ok(()),
         }

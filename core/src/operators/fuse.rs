@@ -1,6 +1,7 @@
 //! `fuse`: several streams resampled onto one timeline, side by side.
 
 pub mod cpu;
+mod cuda;
 mod generate;
 mod relations;
 mod shape;
@@ -11,6 +12,7 @@ use half::{bf16, f16};
 
 use crate::{
     cpu::CpuOptions,
+    cuda::CudaProblem,
     distribution::Distribution,
     dtype::{DType, Float},
     operator::{InvalidInput, Operator, Problem, Relation, RunError, check_tensors},
@@ -157,6 +159,10 @@ impl Problem for FuseProblem {
             DType::I32 | DType::I64 => unreachable!("refused when the problem was made"),
         }
         Ok(())
+    }
+
+    fn cuda(&self) -> Option<&dyn CudaProblem> {
+        Some(self)
     }
 
     /// As of `resample`, with the targets read once for all streams.

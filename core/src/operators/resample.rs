@@ -3,6 +3,7 @@
 mod bound;
 mod check;
 pub mod cpu;
+pub(crate) mod cuda;
 mod generate;
 mod reference;
 mod relations;
@@ -19,6 +20,7 @@ use half::{bf16, f16};
 
 use crate::{
     cpu::CpuOptions,
+    cuda::CudaProblem,
     distribution::Distribution,
     dtype::{DType, Float},
     operator::{InvalidInput, Operator, Problem, Relation, RunError, check_tensors},
@@ -175,6 +177,10 @@ impl Problem for ResampleProblem {
             DType::I32 | DType::I64 => unreachable!("refused when the problem was made"),
         }
         Ok(())
+    }
+
+    fn cuda(&self) -> Option<&dyn CudaProblem> {
+        Some(self)
     }
 
     /// The samples that targets lie between, with their times; the targets; the output. A search reads other times

@@ -1,8 +1,11 @@
 //! `voxelize`: points and their features gathered into a dense grid.
 
 pub mod cpu;
+mod cuda;
 mod generate;
 mod mean;
+#[cfg(test)]
+mod rational;
 mod reference;
 mod relations;
 mod shape;
@@ -13,6 +16,7 @@ use half::{bf16, f16};
 
 use crate::{
     cpu::CpuOptions,
+    cuda::CudaProblem,
     distribution::Distribution,
     dtype::{DType, Float},
     operator::{InvalidInput, Operator, Problem, Relation, RunError, check_tensors},
@@ -152,6 +156,10 @@ impl Problem for VoxelizeProblem {
         // There are at most `i32::MAX` points.
         dropped[0].as_mut_slice::<i64>()[0] = count as i64;
         Ok(())
+    }
+
+    fn cuda(&self) -> Option<&dyn CudaProblem> {
+        Some(self)
     }
 
     /// All points, the features of points that are kept, and the outputs.

@@ -15,7 +15,7 @@ use super::{
     program::Program,
     storage::StorageError,
 };
-use crate::machine::Machine;
+use crate::{machine::Machine, report::quoted};
 
 /// The version of `environment.json`.
 pub const FORMAT: u32 = 1;
@@ -142,6 +142,8 @@ pub struct Environment {
     pub program: Program,
     /// The question.
     pub selection: Selection,
+    /// The command line that asks it again, filters left out.
+    pub invocation: String,
     /// BLAKE3 of the embedded image of CUDA kernels, in hexadecimal.
     pub kernel_image: Fact<String>,
     /// The machine, its GPUs apart. It has no name here: evidence is published.
@@ -173,6 +175,7 @@ impl Environment {
             run: run_name(started),
             started,
             program,
+            invocation: format!("validation --profile {}", quoted(&selection.profile)),
             selection,
             kernel_image: Fact::new(kernel_image),
             host: Host::look(),

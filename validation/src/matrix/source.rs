@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Read, path::Path};
 
-use super::{Diagnostic, Place};
+use super::{Diagnostic, Place, diagnostic::lines};
 
 /// The largest matrix, in bytes.
 pub const SIZE_LIMIT_BYTES: usize = 1 << 20;
@@ -40,11 +40,8 @@ impl Source {
             Err(error) => {
                 let (valid, rest) = bytes.split_at(error.valid_up_to());
                 let valid = String::from_utf8_lossy(valid);
-                let place = Place {
-                    line: valid.matches('\n').count() + 1,
-                    column: valid.chars().rev().take_while(|&character| character != '\n').count() + 1,
-                    characters: 1,
-                };
+                let (number, line) = lines(&valid).enumerate().last().unwrap_or_default();
+                let place = Place { line: number + 1, column: line.chars().count() + 1, characters: 1 };
                 Err(Diagnostic::at(name, &String::from_utf8_lossy(bytes), place, "a matrix must be UTF-8")
                     .label(format!("byte 0x{:02x} does not belong to UTF-8 text", rest[0])))
             }

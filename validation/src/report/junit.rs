@@ -6,16 +6,16 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
+use quick_junit::{NonSuccessKind, Property, Report, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
-use super::terminal::RepeatCommand;
+use super::repeat_command;
 use crate::{
     evidence::{Environment, LogContents, Record},
     verdict::Verdict,
 };
 
-/// Renders a run: every record of its log, and what is wrong with the log.
-pub fn render(environment: &Environment, contents: &LogContents, repeat: &RepeatCommand) -> String {
+/// Renders a run.
+pub fn render(environment: &Environment, contents: &LogContents) -> Result<String, SerializeError> {
     let mut report = Report::new("validation");
     report.timestamp = environment.started.to_string().parse().ok();
     let cells = by_cell(&contents.records);
@@ -26,7 +26,7 @@ pub fn render(environment: &Environment, contents: &LogContents, repeat: &Repeat
             suites.push(suite(name, environment));
             suites.len() - 1
         });
-        suites[position].add_test_case(case(attempts, repeat));
+        suites[position].add_test_case(case(environment, attempts));
     }
     suites.extend(evidence_suite(environment, contents));
     for suite in &mut suites {
@@ -34,7 +34,7 @@ pub fn render(environment: &Environment, contents: &LogContents, repeat: &Repeat
     }
     report.time = Some(suites.iter().filter_map(|suite| suite.time).sum());
     report.add_test_suites(suites);
-    report.to_string().expect("text without characters that XML forbids, into memory")
+    report.to_string()
 }
 
 /// The attempts at each cell, cells in the order in which they first ended.
@@ -64,7 +64,7 @@ fn suite(name: &str, environment: &Environment) -> TestSuite {
 }
 
 /// A cell: its last attempt decides, the others are shown as reruns.
-fn case(attempts: &[&Record], repeat: &RepeatCommand) -> TestCase {
+fn case(environment: &Environment, attempts: &[&Record]) -> TestCase {
     let (last, earlier) = (attempts[attempts.len() - 1], &attempts[..attempts.len() - 1]);
     let mut status = status(&last.verdict);
     status.add_reruns(earlier.iter().filter_map(|record| rerun(record)));
@@ -74,44 +74,49 @@ fn case(attempts: &[&Record], repeat: &RepeatCommand) -> TestCase {
     case.timestamp = last.started.to_string().parse().ok();
     case.set_time(elapsed(last));
     case.add_property(Property::new("seed", cell.seed.to_string()));
-    case.set_system_out(format!("Repeat this cell with:\n{}\n", repeat.of(&cell.name)));
+    case.set_system_out(format!("Repeat this cell with:\n{}\n", repeat_command(environment, &cell.name)));
     case
 }
 
-/// What is wrong, in JUnit's terms: the element, its `message` and its text.
+/// What a verdict is in JUnit's terms: the element, its `type`, its `message` and its text.
 struct Finding<'record> {
     kind: NonSuccessKind,
+    word: &'static str,
     message: String,
     text: &'record str,
 }
 
-/// Nothing is wrong with a pass or a skip.
+/// Pass and skip are none.
 fn finding(verdict: &Verdict) -> Option<Finding<'_>> {
-    let (kind, message, text) = match verdict {
-        Verdict::Pass | Verdict::Skip { .. } => return None,
-        Verdict::Fail { reason } => (NonSuccessKind::Failure, reason.clone(), ""),
+    let found = |kind, word, message, text| Some(Finding { kind, word, message, text });
+    match verdict {
+        Verdict::Pass | Verdict::Skip { .. } => None,
+        Verdict::Fail { reason } => found(NonSuccessKind::Failure, "fail", reason.clone(), ""),
         Verdict::Timeout { deadline_ms } => {
-            (NonSuccessKind::Error, format!("it did not end within {deadline_ms} ms"), "")
+            found(NonSuccessKind::Error, "timeout", format!("it did not end within {deadline_ms} ms"), "")
         }
-        Verdict::Crash { cause, detail } => (NonSuccessKind::Error, cause.clone(), detail.as_str()),
-        Verdict::Error { message } => (NonSuccessKind::Error, message.clone(), ""),
-    };
-    Some(Finding { kind, message, text })
+        Verdict::Crash { cause, detail } => found(NonSuccessKind::Error, "crash", cause.clone(), detail),
+        Verdict::Error { message } => found(NonSuccessKind::Error, "error", message.clone(), ""),
+    }
 }
 
 fn status(verdict: &Verdict) -> TestCaseStatus {
-    if let Verdict::Skip { reason } = verdict {
-        let mut status = TestCaseStatus::skipped();
-        status.set_message(reason.to_string());
-        return status;
+    match (verdict, finding(verdict)) {
+        (Verdict::Skip { reason }, _) => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(reason.to_string());
+            status
+        }
+        (_, None) => TestCaseStatus::success(),
+        (_, Some(finding)) => {
+            let mut status = TestCaseStatus::non_success(finding.kind);
+            status.set_type(finding.word).set_message(finding.message);
+            if !finding.text.is_empty() {
+                status.set_description(finding.text);
+            }
+            status
+        }
     }
-    let Some(finding) = finding(verdict) else { return TestCaseStatus::success() };
-    let mut status = TestCaseStatus::non_success(finding.kind);
-    status.set_type(verdict.word()).set_message(finding.message);
-    if !finding.text.is_empty() {
-        status.set_description(finding.text);
-    }
-    status
 }
 
 /// An attempt that was not the last. One that passed or was skipped would not have been repeated, and has no form here.
@@ -119,7 +124,7 @@ fn rerun(record: &Record) -> Option<TestRerun> {
     let finding = finding(&record.verdict)?;
     let mut rerun = TestRerun::new(finding.kind);
     rerun.timestamp = record.started.to_string().parse().ok();
-    rerun.set_type(record.verdict.word()).set_message(finding.message).set_time(elapsed(record));
+    rerun.set_type(finding.word).set_message(finding.message).set_time(elapsed(record));
     if !finding.text.is_empty() {
         rerun.set_description(finding.text);
     }
@@ -133,7 +138,8 @@ fn elapsed(record: &Record) -> Duration {
 
 /// A suite that exists only if the record log is not whole.
 fn evidence_suite(environment: &Environment, contents: &LogContents) -> Option<TestSuite> {
-    let findings = contents.findings();
+    let damage = contents.damage.iter().map(ToString::to_string);
+    let findings: Vec<String> = damage.chain(contents.torn_tail.iter().map(ToString::to_string)).collect();
     if findings.is_empty() {
         return None;
     }

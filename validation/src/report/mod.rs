@@ -3,7 +3,9 @@
 pub mod junit;
 pub mod progress;
 mod publish;
+mod repeat;
 pub mod summary;
 pub mod terminal;
 
 pub use publish::publish;
+pub use repeat::{quoted, repeat_command};

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    junit,
-    summary::Summary,
-    terminal::{self, RepeatCommand},
-};
+use super::{junit, summary::Summary, terminal};
 use crate::{
     Stop,
     evidence::{Record, Run},
@@ -15,21 +11,17 @@ use crate::{
 };
 
 /// Writes the reports of a run, prints its summary, and says how the program ends.
-pub fn publish(
-    run: Run,
-    missing_requirements: &[String],
-    execution: Execution,
-    repeat: &RepeatCommand,
-) -> Result<Exit, Stop> {
+pub fn publish(run: Run, missing_requirements: &[String], execution: Execution) -> Result<Exit, Stop> {
     let contents = run.contents()?;
-    run.write_report("junit.xml", junit::render(run.environment(), &contents, repeat).as_bytes())?;
-    for damage in contents.findings() {
-        anstream::println!("\nrecords.jsonl: {damage}");
+    run.write_report("junit.xml", junit::render(run.environment(), &contents)?.as_bytes())?;
+
+    for fault in contents.damage.iter().map(ToString::to_string).chain(contents.torn_tail.map(|tail| tail.to_string()))
+    {
+        anstream::println!("damaged evidence: {fault}");
     }
     let records = last_attempts(contents.records);
     let summary = Summary::of(&records);
-
-    for failure in records.iter().filter_map(|record| terminal::failure(record, repeat)) {
+    for failure in records.iter().filter_map(|record| terminal::failure(run.environment(), record)) {
         anstream::print!("\n{failure}");
     }
     anstream::println!("\n{}", terminal::table(&summary));

@@ -5,22 +5,15 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::summary::{Counts, Summary};
-use crate::{evidence::Record, plan::SkipReason, verdict::Verdict};
-
-/// How the same cell is run again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RepeatCommand {
-    /// The words before the cell's name, such as `cargo run --release -p validation -- --profile quick`.
-    pub prefix: String,
-}
-
-impl RepeatCommand {
-    /// The command that runs just this cell.
-    pub fn of(&self, cell: &str) -> String {
-        format!("{} --exact '{cell}'", self.prefix)
-    }
-}
+use super::{
+    repeat_command,
+    summary::{Counts, Summary},
+};
+use crate::{
+    evidence::{Environment, Record},
+    plan::SkipReason,
+    verdict::Verdict,
+};
 
 /// One line for one cell, as it ends.
 pub fn cell_line(record: &Record) -> String {
@@ -31,7 +24,7 @@ pub fn cell_line(record: &Record) -> String {
 }
 
 /// What is wrong with one cell, and the command that repeats it; nothing if it did not fail.
-pub fn failure(record: &Record, repeat: &RepeatCommand) -> Option<String> {
+pub fn failure(environment: &Environment, record: &Record) -> Option<String> {
     let detail = match &record.verdict {
         Verdict::Pass | Verdict::Skip { .. } => return None,
         Verdict::Fail { reason } => reason.clone(),
@@ -45,7 +38,7 @@ pub fn failure(record: &Record, repeat: &RepeatCommand) -> Option<String> {
     for line in detail.lines() {
         let _ = writeln!(text, "         {line}");
     }
-    let _ = writeln!(text, "         repeat: {}", repeat.of(&record.cell.name));
+    let _ = writeln!(text, "         repeat: {}", repeat_command(environment, &record.cell.name));
     Some(text)
 }
 
@@ -54,7 +47,8 @@ pub fn table(summary: &Summary) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header([
-        "suite", "operator", "device", "pass", "fail", "timeout", "crash", "error", "skip", "elements", "of bound", "time",
+        "suite", "operator", "device", "pass", "fail", "timeout", "crash", "error", "skip", "elements", "of bound",
+        "time",
     ]);
     for (key, counts) in &summary.rows {
         table.add_row(row([&key.suite, &key.operator, &key.device], counts));
@@ -68,7 +62,11 @@ pub fn table(summary: &Summary) -> String {
 
 fn row(names: [&str; 3], counts: &Counts) -> Vec<String> {
     let count = |count: u64| if count == 0 { "-".to_owned() } else { count.to_string() };
-    let fraction = counts.fraction_of_bound.map_or_else(|| "-".to_owned(), |fraction| format!("{fraction:.2}"));
+    let fraction = match counts.fraction_of_bound {
+        Some(fraction) if fraction > 1.0 => "> 1".to_owned(),
+        Some(fraction) => format!("{fraction:.2}"),
+        None => "-".to_owned(),
+    };
     let numbers = [counts.passed, counts.failed, counts.timed_out, counts.crashed, counts.errors, counts.skipped];
     names
         .map(str::to_owned)
@@ -128,7 +126,9 @@ fn style(verdict: &Verdict) -> Style {
     let color = match verdict {
         Verdict::Pass => AnsiColor::Green,
         Verdict::Skip { .. } => AnsiColor::Yellow,
-        Verdict::Fail { .. } | Verdict::Timeout { .. } | Verdict::Crash { .. } | Verdict::Error { .. } => AnsiColor::Red,
+        Verdict::Fail { .. } | Verdict::Timeout { .. } | Verdict::Crash { .. } | Verdict::Error { .. } => {
+            AnsiColor::Red
+        }
     };
     Style::new().bold().fg_color(Some(color.into()))
 }

@@ -36,11 +36,7 @@ pub(super) fn observe(
 }
 
 /// Runs a problem twice with different poison, and holds the first run against the reference.
-pub(super) fn measure(
-    device: Device,
-    problem: &dyn Problem,
-    inputs: &[HostTensor],
-) -> Result<AccuracyFacts, RunError> {
+pub(super) fn measure(device: Device, problem: &dyn Problem, inputs: &[HostTensor]) -> Result<AccuracyFacts, RunError> {
     let mut session = open(device, problem, inputs)?;
     let outcome = session.run(Variation::Plain { poison: POISON })?;
     let other = session.run(Variation::Plain { poison: !POISON })?;

@@ -144,10 +144,6 @@ impl Ladder {
     }
 
     fn into_facts(self) -> DeterminismFacts {
-        DeterminismFacts {
-            output_hashes: hashes(&self.expected),
-            output_elements: self.elements(),
-            rungs: self.rungs,
-        }
+        DeterminismFacts { output_hashes: hashes(&self.expected), output_elements: self.elements(), rungs: self.rungs }
     }
 }

@@ -1,10 +1,6 @@
 //! From a cell to its problem and inputs.
 
-use robocache_core::{
-    operator::Problem,
-    registry::Registry,
-    tensor::HostTensor,
-};
+use robocache_core::{operator::Problem, registry::Registry, tensor::HostTensor};
 
 use crate::{
     cell::{Cell, Input},
@@ -40,8 +36,8 @@ pub(super) fn prepare(registry: &Registry, cell: &Cell, recording: Option<&Recor
             Ok(Prepared { problem, inputs })
         }
         Input::Recorded(name) => {
-            let recording = recording
-                .ok_or_else(|| Unprepared::Impossible(format!("dataset `{name}` came without its file")))?;
+            let recording =
+                recording.ok_or_else(|| Unprepared::Impossible(format!("dataset `{name}` came without its file")))?;
             let loaded = dataset::load(&recording.path, &recording.spec, cell.dtype)
                 .map_err(|error| rejected(error.kind(), error.to_string()))?;
             let problem = operator

@@ -23,11 +23,7 @@ use crate::{
 };
 
 /// Tries `count` problems no larger than the cell's own, drawn with its seed, and gives the smallest that fails.
-pub(super) fn search(
-    registry: &Registry,
-    cell: &Cell,
-    count: u32,
-) -> Result<Option<Counterexample>, OperatorFailure> {
+pub(super) fn search(registry: &Registry, cell: &Cell, count: u32) -> Result<Option<Counterexample>, OperatorFailure> {
     let Some(operator) = registry.get(&cell.operator) else { return Ok(None) };
     let failure = RefCell::new(None);
     let found = RefCell::new(None);
@@ -88,13 +84,15 @@ fn parameters(operator: &dyn Operator, own: &Parameters) -> BoxedStrategy<Parame
 fn argument(kind: Option<ParameterKind>, own: &Value) -> BoxedStrategy<Value> {
     match (kind, own) {
         (Some(ParameterKind::Integer { minimum }), Value::Integer(own)) => extent(minimum, *own),
-        (Some(ParameterKind::Integers { .. }), Value::List(own)) => {
-            own.iter().map(|value| argument(Some(ParameterKind::Integer { minimum: 1 }), value)).collect::<Vec<_>>()
-                .prop_map(Value::List)
-                .boxed()
-        }
+        (Some(ParameterKind::Integers { .. }), Value::List(own)) => own
+            .iter()
+            .map(|value| argument(Some(ParameterKind::Integer { minimum: 1 }), value))
+            .collect::<Vec<_>>()
+            .prop_map(Value::List)
+            .boxed(),
         (Some(ParameterKind::IntegerPairs), Value::List(own)) if !own.is_empty() => {
-            let pair = select(own.clone()).prop_flat_map(|pair| argument(Some(ParameterKind::Integers { length: 2 }), &pair));
+            let pair =
+                select(own.clone()).prop_flat_map(|pair| argument(Some(ParameterKind::Integers { length: 2 }), &pair));
             vec(pair, 1..=own.len()).prop_map(Value::List).boxed()
         }
         (Some(_) | None, own) => Just(own.clone()).boxed(),

@@ -2,15 +2,14 @@
 
 use validation::{
     evidence::{Damage, LogContents, TornTail, read::DamageKind},
-    report::{junit::render, terminal::RepeatCommand},
+    report::junit::render,
     verdict::Verdict,
 };
 
 use crate::fixture::{every_verdict, fixed_environment, passed, record};
 
 fn report(contents: &LogContents) -> String {
-    let repeat = RepeatCommand { prefix: "validation --profile quick".to_owned() };
-    render(&fixed_environment(), contents, &repeat)
+    render(&fixed_environment(), contents).expect("no control characters")
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::cells::Cells;
 use crate::{
     cpu::{
-        CpuOptions, pool,
+        CpuOptions, InstructionSet, pool,
         sequential::{STREAM_FROM_BYTES, Sequential},
     },
     operators::voxelize::VoxelizeShape,
@@ -33,11 +33,10 @@ struct Bitmap {
 /// Writes to `voxels[X,Y,Z]` 1 where there is a point of `points[N,3]`, else 0; gives the number of points dropped.
 ///
 /// # Panics
-/// If a length is not what `shape` says, if an extent of the grid is zero or more than `i32::MAX`, or if the volume
-/// overflows.
+/// If a length is not what `shape` says, if there are more than `i32::MAX` points, if an extent of the grid is zero or
+/// more than `i32::MAX`, or if the volume overflows.
 pub fn occupancy(shape: &VoxelizeShape, points: &[f32], voxels: &mut [i32], options: CpuOptions) -> u64 {
-    let cells = Cells::new(shape, options.instructions);
-    assert_eq!(points.len(), 3 * shape.points, "elements of points[{},3]", shape.points);
+    let cells = Cells::new(shape, points, options.instructions);
     assert_eq!(voxels.len(), cells.volume, "elements of voxels{:?}", shape.grid);
     let bitmaps = pool::for_each(
         options.threads.min(MOST_BITMAPS),
@@ -54,16 +53,19 @@ pub fn occupancy(shape: &VoxelizeShape, points: &[f32], voxels: &mut [i32], opti
         || (),
         |(), (task, voxels)| {
             let first = task * (TASK_VOXELS / WORD);
-            let mut left = voxels.len();
-            let mut output = Sequential::new(voxels, stream);
-            for word in first..first + left.div_ceil(WORD) {
-                let merged = bitmaps.iter().fold(0, |merged, bitmap| merged | bitmap.words[word]);
-                let bits: [i32; WORD] = std::array::from_fn(|bit| (merged >> bit & 1) as i32);
-                let count = left.min(WORD);
-                output.write(&bits[..count]);
-                left -= count;
+            let words = first..first + voxels.len().div_ceil(WORD);
+            let words = words.map(|word| bitmaps.iter().fold(0, |merged, bitmap| merged | bitmap.words[word]));
+            let left = voxels.len();
+            let output = Sequential::new(voxels, stream);
+            match options.instructions.min(InstructionSet::best()) {
+                InstructionSet::Baseline => expand(words, left, output),
+                // AVX-512 has nothing to add: a word is eight shifts of eight lanes.
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the CPU has AVX2: it is at most its best.
+                InstructionSet::Avx2 | InstructionSet::Avx512 => unsafe { expand_avx2(words, left, output) },
+                #[cfg(not(target_arch = "x86_64"))]
+                InstructionSet::Avx2 | InstructionSet::Avx512 => expand(words, left, output),
             }
-            output.finish();
         },
     );
     bitmaps.iter().map(|bitmap| bitmap.dropped).sum()
@@ -82,4 +84,38 @@ impl Bitmap {
             }
         }
     }
+}
+
+/// Writes the first `left` bits of `words`, least significant first, as one number each.
+#[inline(always)]
+fn expand(words: impl Iterator<Item = u64>, mut left: usize, mut output: Sequential<'_, i32>) {
+    for mut word in words {
+        let mut bits = left.min(WORD);
+        left -= bits;
+        while bits > 0 {
+            let voxels = output.next(bits);
+            if let Ok(voxels) = <&mut [i32; WORD]>::try_from(&mut *voxels) {
+                // In halves, because vectors shift 32 bits.
+                for (half, voxels) in [word as u32, (word >> 32) as u32].into_iter().zip(voxels.chunks_exact_mut(32)) {
+                    for (bit, voxel) in voxels.iter_mut().enumerate() {
+                        *voxel = (half >> bit & 1) as i32;
+                    }
+                }
+            } else {
+                for voxel in &mut *voxels {
+                    *voxel = (word & 1) as i32;
+                    word >>= 1;
+                }
+            }
+            bits -= voxels.len();
+        }
+    }
+    output.finish();
+}
+
+/// [`expand`], compiled for AVX2, which shifts each lane by its own number of bits.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn expand_avx2(words: impl Iterator<Item = u64>, left: usize, output: Sequential<'_, i32>) {
+    expand(words, left, output);
 }
