@@ -24,7 +24,7 @@ pub use environment::{Environment, Fact, Filters, Selection};
 pub use log::{AppendError, RecordLog};
 pub use open::open;
 pub use program::Program;
-pub use read::{Damage, LogContents, LogError, TornTail, read_log};
+pub use read::{Damage, LogContents, LogError, TornTail, parse_log, read_log};
 pub use record::Record;
 pub use run::{NextestRun, Run, RunError};
 pub use storage::StorageError;

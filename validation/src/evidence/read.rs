@@ -32,10 +32,12 @@ pub struct LogContents {
 }
 
 impl LogContents {
-    /// Everything that is wrong with the log, for people; empty if it is whole.
+    /// What may have cost an acknowledged record, for people; empty if nothing did. A tail that is merely unfinished is
+    /// not among it: nobody was told of that record, and a reader beside a writer can see one at any time.
     pub fn findings(&self) -> Vec<String> {
         let damage = self.damage.iter().map(ToString::to_string);
-        damage.chain(self.torn_tail.iter().map(ToString::to_string)).collect()
+        let tail = self.torn_tail.iter().filter(|tail| tail.complete_lines > 0).map(ToString::to_string);
+        damage.chain(tail).collect()
     }
 }
 
@@ -136,10 +138,13 @@ pub fn read_log(path: &Path) -> Result<LogContents, LogError> {
 }
 
 /// A line of a version that this program does not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NewerLine {
-    line: u64,
-    found: u32,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: format {found} is newer than {FORMAT}, the newest that this program reads")]
+pub struct NewerLine {
+    /// The line, counted from 1.
+    pub line: u64,
+    /// Its format.
+    pub found: u32,
 }
 
 impl NewerLine {
@@ -149,8 +154,8 @@ impl NewerLine {
     }
 }
 
-/// Reads the bytes of a log.
-pub(super) fn parse_log(bytes: &[u8]) -> Result<LogContents, NewerLine> {
+/// Reads the bytes of a log, wherever they come from.
+pub fn parse_log(bytes: &[u8]) -> Result<LogContents, NewerLine> {
     let mut reader = Reader::default();
     let mut offset = 0;
     for (line, text) in (1..).zip(bytes.split_inclusive(|&byte| byte == b'\n')) {

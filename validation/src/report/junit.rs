@@ -55,7 +55,7 @@ fn suite(name: &str, environment: &Environment) -> TestSuite {
     let mut suite = TestSuite::new(name);
     suite.add_properties([
         Property::new("run", environment.run.as_str()),
-        Property::new("source", environment.program.source_folder()),
+        Property::new("commit", environment.program.source_folder()),
         Property::new("program_hash", environment.program.hash.as_str()),
         Property::new("profile", environment.selection.profile.as_str()),
         Property::new("matrix_hash", environment.selection.matrix_hash.as_str()),

@@ -69,7 +69,7 @@ pub(crate) fn record(problem: &str, verdict: Verdict) -> Record {
         cell: cell(problem),
         attempt: 1,
         started: "2026-11-22T14:03:12.482Z".parse().unwrap(),
-        elapsed_ms: 12.25,
+        elapsed_ms: if outcome.is_some() { 12.25 } else { 0.0 },
         program_hash: "0".repeat(64),
         outcome,
         verdict,

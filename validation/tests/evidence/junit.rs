@@ -32,10 +32,17 @@ fn damaged_evidence_does_not_look_green() {
     let contents = LogContents {
         records: vec![passed("n1")],
         damage: vec![Damage { line: 2, offset: 700, kind: DamageKind::Corrupt("its checksum does not match".into()) }],
-        torn_tail: Some(TornTail { offset: 2100, bytes: 12, complete_lines: 0 }),
+        torn_tail: Some(TornTail { offset: 2100, bytes: 712, complete_lines: 1 }),
         next_sequence: 3,
     };
     insta::assert_snapshot!(report(&contents));
+}
+
+#[test]
+fn an_unfinished_record_is_no_damage() {
+    let whole = LogContents { records: vec![passed("n1")], ..LogContents::default() };
+    let torn_tail = Some(TornTail { offset: 700, bytes: 12, complete_lines: 0 });
+    assert_eq!(report(&LogContents { torn_tail, ..whole.clone() }), report(&whole));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod appending;
 mod damage;
+mod documents;
 mod environment;
 mod fixture;
 mod junit;
