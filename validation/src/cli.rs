@@ -11,7 +11,8 @@ use std::path::PathBuf;
     long_about = "Takes GPU operators through the suites that matrix.yaml names, on the CPU and on every NVIDIA GPU of \
                   this machine, and leaves evidence that a stranger can check and replay.\n\n\
                   Exit status: 0 all passed, 1 something failed, 2 unusable input, 3 INCOMPLETE (the profile requires \
-                  something that this machine lacks), 4 the harness failed, 130 interrupted.",
+                  something that this machine lacks, or no selected cell can run here), 4 the harness failed, \
+                  130 interrupted.",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]

@@ -16,7 +16,7 @@ use libtest_mimic::Arguments;
 
 use crate::{
     cell::Cell,
-    evidence::{AppendError, Record, Run},
+    evidence::{AppendError, NextestRun, Record, Run},
     machine::Machine,
     observation::Outcome,
     plan::PlannedCell,
@@ -66,7 +66,8 @@ pub fn execute(
             }
             progress.finish();
         });
-        let scribe = Scribe { run, acknowledged };
+        let earlier_attempts = NextestRun::current().map_or(0, |nextest| nextest.attempt.saturating_sub(1));
+        let scribe = Scribe { run, earlier_attempts, acknowledged };
         let execution = run_cells(&scribe, rest, supervisor, retries);
         // The last sender ends the display.
         drop(scribe);
@@ -119,6 +120,8 @@ fn is_retried(verdict: &Verdict) -> bool {
 /// Writes records, and passes them on when they are durable.
 struct Scribe<'a> {
     run: &'a Run,
+    /// Attempts that cargo-nextest made in other processes.
+    earlier_attempts: u32,
     acknowledged: Sender<Record>,
 }
 
@@ -126,7 +129,7 @@ impl Scribe<'_> {
     fn append(&self, cell: &Cell, attempt: u32, outcome: Option<Outcome>, verdict: Verdict, elapsed: Duration) {
         let record = Record {
             cell: cell.clone(),
-            attempt,
+            attempt: self.earlier_attempts.saturating_add(attempt),
             started: Timestamp::now() - elapsed,
             elapsed_ms: elapsed.as_secs_f64() * 1e3,
             program_hash: self.run.environment().program.hash.clone(),

@@ -11,7 +11,7 @@ pub enum Exit {
     Failed = 1,
     /// The arguments, the matrix or the run to resume are unusable; nothing was executed.
     BadInput = 2,
-    /// Nothing failed, but the profile requires something that this machine lacks.
+    /// Nothing failed, but the profile requires something that this machine lacks, or no selected cell can run here.
     Incomplete = 3,
     /// The harness could not do its work, such as write its evidence.
     HarnessFailed = 4,

@@ -34,6 +34,8 @@ pub mod supervisor;
 pub mod verdict;
 pub mod worker;
 
+use std::io;
+
 use jiff::Zoned;
 use robocache_core::registry::Registry;
 
@@ -66,11 +68,11 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     let matrix = Matrix::read(&locations.matrix, registry)?;
     let machine = Machine { datasets: locations.recordings(&matrix), ..Machine::probe() };
     let plan = Plan::expand(&matrix, profile, &machine, registry, Zoned::now().date())?;
+    let selected = selection::select(&plan, &arguments.selection);
     if arguments.selection.list {
-        selection::list(&plan, &arguments.selection);
+        selection::list(&selected, io::stdout());
         return Ok(Exit::Passed);
     }
-    let selected = selection::select(&plan, &arguments.selection);
     if selected.is_empty() {
         return match empty_selection {
             EmptySelection::IsAccepted => Ok(Exit::Passed),
@@ -82,11 +84,16 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     interrupt::install()?;
     let run = evidence::open(&locations.output, &matrix, profile, &machine, arguments)?;
     let supervisor = execution::start_supervisor(&machine, &arguments.selection)?;
-    let jobs = selected.into_iter().map(|planned| locations.attach_recording(&matrix, planned)).collect();
+    let jobs = selected.iter().map(|planned| locations.attach_recording(&matrix, planned)).collect();
     let retries = matrix.profile(profile)?.retries;
     let execution = execution::execute(&run, jobs, &supervisor, retries)?;
     drop(supervisor);
 
     // Render: from the records alone, those of an earlier part of a resumed run included.
-    report::publish(run, &plan.missing_requirements, execution)
+    let asked = report::Asked {
+        cells: selected.iter().map(|planned| planned.cell.name.as_str()).collect(),
+        missing_requirements: &plan.missing_requirements,
+        may_all_be_skipped: *empty_selection == EmptySelection::IsAccepted,
+    };
+    report::publish(run, &asked, execution)
 }

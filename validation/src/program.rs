@@ -2,7 +2,9 @@
 
 use std::{io::Write, process::ExitCode};
 
+use anstream::ColorChoice;
 use clap::Parser;
+use libtest_mimic::ColorSetting;
 use robocache_core::registry::Registry;
 
 use crate::{
@@ -36,7 +38,7 @@ pub fn test_main(registry: Registry, profile: &str) -> ExitCode {
     start(&registry, Cli::parse(), profile, EmptySelection::IsAccepted)
 }
 
-/// What it means that no cell is selected.
+/// What it means that no cell is selected, or none that can run here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EmptySelection {
     /// Somebody mistyped: a run of nothing must not look green.
@@ -52,6 +54,7 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
         Some(Command::Machine) => print(&Machine::probe()),
         Some(Command::Probe) => print(&Machine::probe_here()),
         None => {
+            set_colors(cli.run.selection.color);
             let ask = Ask { arguments: cli.run, default_profile: default_profile.to_owned(), empty_selection };
             validate(registry, &ask).unwrap_or_else(|stop| {
                 anstream::eprintln!("{}", stop.styled());
@@ -60,6 +63,16 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
         }
     };
     exit.into()
+}
+
+/// Whether output has colours: as `--color` says, and otherwise if a terminal shows it.
+fn set_colors(setting: Option<ColorSetting>) {
+    let choice = match setting {
+        None | Some(ColorSetting::Auto) => ColorChoice::Auto,
+        Some(ColorSetting::Always) => ColorChoice::Always,
+        Some(ColorSetting::Never) => ColorChoice::Never,
+    };
+    choice.write_global();
 }
 
 fn print(value: &impl serde::Serialize) -> Exit {

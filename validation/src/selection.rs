@@ -1,5 +1,7 @@
 //! Which of the planned cells are meant: the arguments of every Rust test program, given their meaning by libtest-mimic.
 
+use std::io::{self, Write};
+
 use libtest_mimic::{Arguments, Trial};
 
 use crate::plan::{Plan, PlannedCell};
@@ -9,11 +11,17 @@ pub(crate) fn select<'a>(plan: &'a Plan, arguments: &Arguments) -> Vec<&'a Plann
     plan.cells.iter().filter(|planned| !arguments.is_filtered_out(&trial(planned))).collect()
 }
 
-/// Prints the plan as `cargo test -- --list` and cargo-nextest expect it.
-pub(crate) fn list(plan: &Plan, arguments: &Arguments) {
-    let trials = plan.cells.iter().map(trial).collect();
-    // With `--list`, libtest-mimic prints and runs nothing.
-    let _nothing_ran = libtest_mimic::run(arguments, trials);
+/// Prints the selected cells as `cargo test -- --list` and cargo-nextest expect it.
+///
+/// libtest-mimic would panic where a reader such as `head` has seen enough.
+pub(crate) fn list(selected: &[&PlannedCell], output: impl Write) {
+    let mut output = io::BufWriter::new(output);
+    for planned in selected {
+        if writeln!(output, "{}: test", planned.cell.name).is_err() {
+            return;
+        }
+    }
+    let _ = output.flush();
 }
 
 /// A cell that cannot run here is ignored: nextest then knows before it starts anything.

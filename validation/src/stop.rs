@@ -37,6 +37,14 @@ pub enum Stop {
     /// The records cannot be read back for the reports.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// Cells were executed, and their records are not in the log any more.
+    #[error("{cells} cells were recorded, but their records are damaged or gone; `--resume {run}` executes them again")]
+    RecordsLost {
+        /// How many.
+        cells: usize,
+        /// The run.
+        run: String,
+    },
     /// A report cannot be rendered.
     #[error("cannot render junit.xml: {0}")]
     Junit(#[from] quick_junit::SerializeError),
@@ -64,6 +72,7 @@ impl Stop {
             | Self::Execution(_)
             | Self::Append(_)
             | Self::Log(_)
+            | Self::RecordsLost { .. }
             | Self::Junit(_)
             | Self::Storage(_)
             | Self::System(_) => Exit::HarnessFailed,
@@ -80,6 +89,7 @@ impl Stop {
             | Self::Execution(_)
             | Self::Append(_)
             | Self::Log(_)
+            | Self::RecordsLost { .. }
             | Self::Junit(_)
             | Self::Storage(_)
             | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),

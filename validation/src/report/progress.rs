@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::terminal::cell_line;
+use super::{output::print_line, terminal::cell_line};
 use crate::evidence::Record;
 
 /// Shows records as they are acknowledged.
@@ -36,7 +36,7 @@ impl Progress {
     pub fn ended(&mut self, record: &Record) {
         self.failures += u64::from(record.verdict.is_failure());
         if self.every_cell || record.verdict.is_failure() {
-            self.bar.suspend(|| anstream::println!("{}", cell_line(record)));
+            self.bar.suspend(|| print_line(cell_line(record)));
         }
         self.bar.set_message(match self.failures {
             0 => record.cell.name.clone(),

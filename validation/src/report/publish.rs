@@ -1,8 +1,8 @@
 //! The end of a run: its records are read back, rendered, and summed up in an exit status.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{junit, summary::Summary, terminal};
+use super::{junit, output::print_line, summary::Summary, terminal};
 use crate::{
     Stop,
     evidence::{Record, Run},
@@ -10,45 +10,84 @@ use crate::{
     supervisor::Execution,
 };
 
+/// What a run was asked.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// The names of its cells. The processes of one cargo-nextest run share its records, and each answers for its own.
+    pub cells: HashSet<&'a str>,
+    /// What the profile requires and this machine lacks.
+    pub missing_requirements: &'a [String],
+    /// Whether it is well that none of the cells could be executed here.
+    pub may_all_be_skipped: bool,
+}
+
+impl Asked<'_> {
+    /// What keeps a run with this summary from being complete, one sentence each.
+    fn shortfalls(&self, summary: &Summary) -> Vec<String> {
+        let requirements = self.missing_requirements.iter().map(|missing| format!("the profile requires {missing}"));
+        let nothing_ran = summary.total.executed() == 0 && !self.may_all_be_skipped;
+        requirements.chain(nothing_ran.then(|| "no cell was executed".to_owned())).collect()
+    }
+}
+
 /// Writes the reports of a run, prints its summary, and says how the program ends.
-pub fn publish(run: Run, missing_requirements: &[String], execution: Execution) -> Result<Exit, Stop> {
+pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit, Stop> {
     let contents = run.contents()?;
     run.write_report("junit.xml", junit::render(run.environment(), &contents)?.as_bytes())?;
 
-    for fault in contents.damage.iter().map(ToString::to_string).chain(contents.torn_tail.map(|tail| tail.to_string()))
-    {
-        anstream::println!("damaged evidence: {fault}");
+    for finding in contents.findings() {
+        print_line(format_args!("damaged evidence: {finding}"));
     }
-    let records = last_attempts(contents.records);
+    let records = last_attempts(contents.records, &asked.cells);
     let summary = Summary::of(&records);
     for failure in records.iter().filter_map(|record| terminal::failure(run.environment(), record)) {
-        anstream::print!("\n{failure}");
+        print_line(format_args!("\n{}", failure.trim_end()));
     }
-    anstream::println!("\n{}", terminal::table(&summary));
-    anstream::print!("{}", terminal::skips(&summary));
-    anstream::println!("evidence: {}", run.folder().display());
-    match execution {
-        Execution::Complete => anstream::println!("{}", terminal::conclusion(&summary, missing_requirements)),
-        Execution::Interrupted => anstream::println!("INTERRUPTED: `--resume {}` finishes the rest", run.name()),
-    }
+    print_line(format_args!(
+        "\n{}\n{}evidence: {}",
+        terminal::table(&summary),
+        terminal::skips(&summary),
+        run.folder().display()
+    ));
+    let unrecorded = asked.cells.len() - records.len();
+    let shortfalls = asked.shortfalls(&summary);
+    let exit = match execution {
+        Execution::Interrupted => {
+            print_line(format_args!("INTERRUPTED: `--resume {}` finishes the rest", run.name()));
+            Exit::Interrupted
+        }
+        Execution::Complete if unrecorded > 0 => {
+            return Err(Stop::RecordsLost { cells: unrecorded, run: run.name().to_owned() });
+        }
+        Execution::Complete => {
+            print_line(terminal::conclusion(&summary, &shortfalls));
+            exit(&summary, &shortfalls)
+        }
+    };
     run.close()?;
-    Ok(match execution {
-        Execution::Interrupted => Exit::Interrupted,
-        Execution::Complete if summary.total.failures() > 0 => Exit::Failed,
-        Execution::Complete if !missing_requirements.is_empty() => Exit::Incomplete,
-        Execution::Complete => Exit::Passed,
-    })
+    Ok(exit)
 }
 
-/// One record for each cell: that of its last attempt, in the order in which cells first ended.
-fn last_attempts(records: Vec<Record>) -> Vec<Record> {
-    let mut place = BTreeMap::new();
+/// How a run ends whose cells all have their verdicts.
+fn exit(summary: &Summary, shortfalls: &[String]) -> Exit {
+    if summary.total.failures() > 0 {
+        Exit::Failed
+    } else if !shortfalls.is_empty() {
+        Exit::Incomplete
+    } else {
+        Exit::Passed
+    }
+}
+
+/// One record for each of these cells that has one: that of its last attempt, in the order in which cells first ended.
+fn last_attempts(records: Vec<Record>, cells: &HashSet<&str>) -> Vec<Record> {
+    let mut places = HashMap::new();
     let mut last: Vec<Record> = Vec::new();
-    for record in records {
-        match place.get(&record.cell.name) {
-            Some(&index) => last[index] = record,
+    for record in records.into_iter().filter(|record| cells.contains(record.cell.name.as_str())) {
+        match places.get(&record.cell.name) {
+            Some(&place) => last[place] = record,
             None => {
-                place.insert(record.cell.name.clone(), last.len());
+                places.insert(record.cell.name.clone(), last.len());
                 last.push(record);
             }
         }

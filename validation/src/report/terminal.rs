@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -36,10 +37,15 @@ pub fn failure(environment: &Environment, record: &Record) -> Option<String> {
     let style = style(&record.verdict);
     let mut text = format!("{style}{:>8}{style:#} {}\n", record.verdict.word(), record.cell.name);
     for line in detail.lines() {
-        let _ = writeln!(text, "         {line}");
+        let _ = writeln!(text, "         {}", harmless(line));
     }
     let _ = writeln!(text, "         repeat: {}", repeat_command(environment, &record.cell.name));
     Some(text)
+}
+
+/// What a worker printed, say, without anything that a terminal would obey.
+fn harmless(line: &str) -> String {
+    strip_str(line).to_string().replace(|character: char| character.is_control() && character != '\t', "\u{fffd}")
 }
 
 /// The table of suites, operators and devices, with their sum.
@@ -99,12 +105,12 @@ pub fn skips(summary: &Summary) -> String {
     text
 }
 
-/// The last line.
-pub fn conclusion(summary: &Summary, missing_requirements: &[String]) -> String {
+/// The last line, and below it the sentences on what keeps the run from being complete.
+pub fn conclusion(summary: &Summary, shortfalls: &[String]) -> String {
     let total = &summary.total;
     let (word, color) = if total.failures() > 0 {
         ("FAILED", AnsiColor::Red)
-    } else if !missing_requirements.is_empty() {
+    } else if !shortfalls.is_empty() {
         ("INCOMPLETE", AnsiColor::Yellow)
     } else {
         ("PASSED", AnsiColor::Green)
@@ -116,8 +122,8 @@ pub fn conclusion(summary: &Summary, missing_requirements: &[String]) -> String 
         total.failures(),
         total.skipped
     );
-    for missing in missing_requirements {
-        let _ = write!(text, "\n  the profile requires {missing}");
+    for shortfall in shortfalls {
+        let _ = write!(text, "\n  {shortfall}");
     }
     text
 }
