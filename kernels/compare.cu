@@ -2,8 +2,8 @@
 #include "common.cuh"
 
 // `words` is the length of both buffers in units of 16 bytes, to which both are aligned. Adds to `*differing`.
-extern "C" __global__ void count_differences(const uint4 *actual, const uint4 *expected, std::uint64_t words,
-                                             unsigned long long *differing) {
+ROBOCACHE_KERNEL count_differences(const uint4 *actual, const uint4 *expected, std::uint64_t words,
+                                   unsigned long long *differing) {
     unsigned long long found = 0;
     for (std::uint64_t i = robocache::first_item(); i < words; i += robocache::item_stride()) {
         const uint4 left = actual[i];

@@ -27,10 +27,10 @@ __device__ void fuse(const StreamTable<Dtype, Time> &table, const Timeline<Dtype
 
 } // namespace robocache
 
-#define ROBOCACHE_FUSE(SUFFIX, DTYPE, TIME)                                                                   \
-    extern "C" __global__ void fuse_##SUFFIX(const __grid_constant__ robocache::StreamTable<DTYPE, TIME> table, \
-                                             const __grid_constant__ robocache::Timeline<DTYPE, TIME> timeline) { \
-        robocache::fuse(table, timeline);                                                                     \
+#define ROBOCACHE_FUSE(SUFFIX, DTYPE, TIME) \
+    ROBOCACHE_KERNEL fuse_##SUFFIX(const __grid_constant__ robocache::StreamTable<DTYPE, TIME> table, \
+                                   const __grid_constant__ robocache::Timeline<DTYPE, TIME> timeline) { \
+        robocache::fuse(table, timeline); \
     }
 
 ROBOCACHE_FUSE(f32_f32, robocache::F32, float)

@@ -15,10 +15,10 @@ __device__ void resample(const Stream<Dtype, Time> &stream, const Timeline<Dtype
 
 } // namespace robocache
 
-#define ROBOCACHE_RESAMPLE(SUFFIX, DTYPE, TIME)                                                               \
-    extern "C" __global__ void resample_##SUFFIX(const __grid_constant__ robocache::Stream<DTYPE, TIME> stream, \
-                                                 const __grid_constant__ robocache::Timeline<DTYPE, TIME> timeline) { \
-        robocache::resample(stream, timeline);                                                                \
+#define ROBOCACHE_RESAMPLE(SUFFIX, DTYPE, TIME) \
+    ROBOCACHE_KERNEL resample_##SUFFIX(const __grid_constant__ robocache::Stream<DTYPE, TIME> stream, \
+                                       const __grid_constant__ robocache::Timeline<DTYPE, TIME> timeline) { \
+        robocache::resample(stream, timeline); \
     }
 
 ROBOCACHE_RESAMPLE(f32_f32, robocache::F32, float)

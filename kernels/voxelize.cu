@@ -301,8 +301,8 @@ using robocache::Segments;
 
 // Zeroes `word_count` words (an i32 output, or the counts of the workspace), the drop counter, and the cursors if
 // there are any.
-extern "C" __global__ void voxelize_clear(std::uint32_t *words, std::uint64_t word_count, std::int64_t *dropped,
-                                          robocache::Cursors *cursors) {
+ROBOCACHE_KERNEL voxelize_clear(std::uint32_t *words, std::uint64_t word_count, std::int64_t *dropped,
+                                robocache::Cursors *cursors) {
     const bool aligned = robocache::widest_access(robocache::address_of(words)) == 16;
     const std::uint64_t vectors = aligned ? word_count / 4 : 0;
     for (std::uint64_t i = robocache::first_item(); i < vectors; i += robocache::item_stride()) {
@@ -320,18 +320,18 @@ extern "C" __global__ void voxelize_clear(std::uint32_t *words, std::uint64_t wo
 }
 
 // voxels [X, Y, Z]: the number of points in each voxel.
-extern "C" __global__ void voxelize_count(const float *points, std::uint64_t point_count,
-                                          const __grid_constant__ Grid grid, std::int32_t *voxels,
-                                          std::int64_t *dropped) {
+ROBOCACHE_KERNEL voxelize_count(const float *points, std::uint64_t point_count,
+                                const __grid_constant__ Grid grid, std::int32_t *voxels,
+                                std::int64_t *dropped) {
     robocache::for_each_point(points, point_count, grid, dropped, [=](std::uint64_t, std::uint64_t voxel, bool) {
         robocache::enter_voxel(reinterpret_cast<std::uint32_t *>(voxels), voxel);
     });
 }
 
 // voxels [X, Y, Z]: 1 where a point lies, else 0. Threads that meet write the same value.
-extern "C" __global__ void voxelize_occupancy(const float *points, std::uint64_t point_count,
-                                              const __grid_constant__ Grid grid, std::int32_t *voxels,
-                                              std::int64_t *dropped) {
+ROBOCACHE_KERNEL voxelize_occupancy(const float *points, std::uint64_t point_count,
+                                    const __grid_constant__ Grid grid, std::int32_t *voxels,
+                                    std::int64_t *dropped) {
     robocache::for_each_point(points, point_count, grid, dropped, [=](std::uint64_t, std::uint64_t voxel, bool) {
         if (voxel != robocache::kDropped) {
             voxels[voxel] = 1;
@@ -339,9 +339,9 @@ extern "C" __global__ void voxelize_occupancy(const float *points, std::uint64_t
     });
 }
 
-extern "C" __global__ void voxelize_index(const float *points, std::uint64_t point_count,
-                                          const __grid_constant__ Grid grid,
-                                          const __grid_constant__ Segments segments, std::int64_t *dropped) {
+ROBOCACHE_KERNEL voxelize_index(const float *points, std::uint64_t point_count,
+                                const __grid_constant__ Grid grid,
+                                const __grid_constant__ Segments segments, std::int64_t *dropped) {
     std::uint32_t *const counts = segments.counts;
     std::uint64_t *const voxels = segments.voxels;
     std::uint32_t *const ranks = segments.ranks;
@@ -355,13 +355,13 @@ extern "C" __global__ void voxelize_index(const float *points, std::uint64_t poi
                               });
 }
 
-extern "C" __global__ void voxelize_allocate(std::uint64_t point_count, const __grid_constant__ Segments segments) {
+ROBOCACHE_KERNEL voxelize_allocate(std::uint64_t point_count, const __grid_constant__ Segments segments) {
     robocache::allocate(point_count, segments);
 }
 
 // `accumulator_words` is the number of words for one heavy voxel: F times those of the reduction.
-extern "C" __global__ void voxelize_scatter(std::uint64_t point_count, std::uint64_t accumulator_words,
-                                            const __grid_constant__ Segments segments) {
+ROBOCACHE_KERNEL voxelize_scatter(std::uint64_t point_count, std::uint64_t accumulator_words,
+                                  const __grid_constant__ Segments segments) {
     for (std::uint64_t point = robocache::first_item(); point < point_count; point += robocache::item_stride()) {
         const std::uint64_t voxel = segments.voxels[point];
         if (voxel != robocache::kDropped) {
@@ -375,11 +375,10 @@ extern "C" __global__ void voxelize_scatter(std::uint64_t point_count, std::uint
 }
 
 // output [X, Y, Z, F] for light voxels; partial results in the accumulators for heavy ones.
-#define ROBOCACHE_REDUCE(SUFFIX, DTYPE, REDUCTION)                                                            \
-    extern "C" __global__ void voxelize_##SUFFIX(const DTYPE::Bits *features, std::uint64_t voxel_count,      \
-                                                 std::uint64_t width, const __grid_constant__ Segments segments, \
-                                                 float *output) {                                             \
-        robocache::reduce<DTYPE, REDUCTION>(features, voxel_count, width, segments, output);                  \
+#define ROBOCACHE_REDUCE(SUFFIX, DTYPE, REDUCTION) \
+    ROBOCACHE_KERNEL voxelize_##SUFFIX(const DTYPE::Bits *features, std::uint64_t voxel_count, std::uint64_t width, \
+                                       const __grid_constant__ Segments segments, float *output) { \
+        robocache::reduce<DTYPE, REDUCTION>(features, voxel_count, width, segments, output); \
     }
 
 ROBOCACHE_REDUCE(mean_f32, robocache::F32, robocache::Mean)
@@ -389,12 +388,12 @@ ROBOCACHE_REDUCE(max_f32, robocache::F32, robocache::Maximum)
 ROBOCACHE_REDUCE(max_f16, robocache::F16, robocache::Maximum)
 ROBOCACHE_REDUCE(max_bf16, robocache::Bf16, robocache::Maximum)
 
-extern "C" __global__ void voxelize_mean_finish(std::uint64_t width, const __grid_constant__ Segments segments,
-                                                float *output) {
+ROBOCACHE_KERNEL voxelize_mean_finish(std::uint64_t width, const __grid_constant__ Segments segments,
+                                      float *output) {
     robocache::finish<robocache::Mean>(width, segments, output);
 }
 
-extern "C" __global__ void voxelize_max_finish(std::uint64_t width, const __grid_constant__ Segments segments,
-                                               float *output) {
+ROBOCACHE_KERNEL voxelize_max_finish(std::uint64_t width, const __grid_constant__ Segments segments,
+                                     float *output) {
     robocache::finish<robocache::Maximum>(width, segments, output);
 }

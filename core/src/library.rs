@@ -67,7 +67,7 @@ pub enum LibraryError {
         remedy: &'static str,
     },
     /// The environment variable names something else.
-    #[error("{variable} is {}, where {name} is not", .value.display())]
+    #[error("{variable} is {}, but {name} is not there", .value.display())]
     WronglyNamed {
         /// What people call it.
         name: &'static str,

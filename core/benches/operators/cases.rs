@@ -9,7 +9,7 @@ use robocache_core::{
     dtype::{DType, Element, Float},
     operators::{
         fuse::{self, FuseShape, StreamShape},
-        resample::{self, ResampleShape},
+        resample::{self as resampling, ResampleShape},
         times::TimeKind,
         voxelize::{self, VoxelMode, VoxelizeShape},
     },
@@ -49,21 +49,41 @@ impl Case {
     }
 }
 
-/// All cases.
-pub(crate) fn cases() -> Vec<Case> {
-    let wide = [StreamShape { source: 500, channels: 256 }];
-    let robot = [(100, 512), (200, 128), (300, 64)].map(|(source, channels)| StreamShape { source, channels });
-    vec![
-        interpolation::<f32>("resample f32 32x500x256->256", 32, 256, &wide, Some(1.79), 20.0),
-        interpolation::<f16>("resample f16 32x500x256->256", 32, 256, &wide, None, 20.0),
-        interpolation::<bf16>("resample bf16 32x500x256->256", 32, 256, &wide, Some(1.74), 40.0),
-        interpolation::<bf16>("fuse bf16 B=4", 4, 128, &robot, Some(3.3), 27.0),
-        interpolation::<bf16>("fuse bf16 B=64", 64, 128, &robot, Some(2.3), 35.0),
-        voxelization("occupancy 500k, 128^3", VoxelMode::Occupancy, 500_000, 0, 128, Some(7.25), 5.0),
-        voxelization("count 500k, 128^3", VoxelMode::Count, 500_000, 0, 128, None, 5.0),
-        voxelization("mean f32 1M x 16, 200^3", VoxelMode::Mean, 1_000_000, 16, 200, Some(2.75), 6.1),
-        voxelization("max f32 1M x 16, 200^3", VoxelMode::Max, 1_000_000, 16, 200, None, 5.0),
-    ]
+/// Streams of a small robot: samples in the time of the targets, and channels.
+const ROBOT: [(usize, usize); 3] = [(100, 512), (200, 128), (300, 64)];
+
+/// Makes a case of this name, with its data.
+type Make = fn(&'static str) -> Case;
+
+/// Names of all cases, and what makes each: data can be two gigabytes, so one at a time.
+pub(crate) const CASES: &[(&str, Make)] = &[
+    ("resample f32 32x500x256->256", |name| resample::<f32>(name, Some(1.79), 20.0)),
+    ("resample f16 32x500x256->256", |name| resample::<f16>(name, None, 20.0)),
+    ("resample bf16 32x500x256->256", |name| resample::<bf16>(name, Some(1.74), 40.0)),
+    ("fuse bf16 B=4", |name| interpolation::<bf16>(name, 4, 128, &ROBOT, Some(3.3), 27.0)),
+    ("fuse bf16 B=64", |name| interpolation::<bf16>(name, 64, 128, &ROBOT, Some(2.3), 35.0)),
+    ("occupancy 500k, 128^3", |name| {
+        voxelization(name, VoxelMode::Occupancy, Memory::Fresh, (500_000, 0, 128), Some(7.25), 5.0)
+    }),
+    ("count 500k, 128^3", |name| voxelization(name, VoxelMode::Count, Memory::Fresh, (500_000, 0, 128), None, 5.0)),
+    ("mean f32 1M x 16, 200^3", |name| {
+        voxelization(name, VoxelMode::Mean, Memory::Fresh, (1_000_000, 16, 200), Some(2.75), 6.1)
+    }),
+    ("mean, naive loop's arrays kept", |name| {
+        voxelization(name, VoxelMode::Mean, Memory::Kept, (1_000_000, 16, 200), Some(2.75), 5.0)
+    }),
+    ("max f32 1M x 16, 200^3", |name| {
+        voxelization(name, VoxelMode::Max, Memory::Kept, (1_000_000, 16, 200), None, 5.0)
+    }),
+];
+
+/// Where the naive loop has its arrays from.
+#[derive(Clone, Copy, PartialEq)]
+enum Memory {
+    /// It allocates them in each call, as one writes it first, and pays for the page faults.
+    Fresh,
+    /// It is given them.
+    Kept,
 }
 
 fn tensor(name: &str, dtype: DType, extents: &[usize]) -> HostTensor {
@@ -79,15 +99,22 @@ fn unit(generator: &mut ChaCha8Rng) -> f32 {
     (generator.next_u32() >> 8) as f32 / 16_777_216.0
 }
 
+/// One wide stream.
+fn resample<E: Float>(name: &'static str, most_of_floor: Option<f64>, least_of_naive: f64) -> Case {
+    interpolation::<E>(name, 32, 256, &[(500, 256)], most_of_floor, least_of_naive)
+}
+
 /// `resample` of one stream, `fuse` of several; times of a second in f32, with jitter.
 fn interpolation<E: Float>(
     name: &'static str,
     batch: usize,
     target: usize,
-    streams: &[StreamShape],
+    streams: &[(usize, usize)],
     most_of_floor: Option<f64>,
     least_of_naive: f64,
 ) -> Case {
+    let streams: Vec<StreamShape> =
+        streams.iter().map(|&(source, channels)| StreamShape { source, channels }).collect();
     let mut generator = Seed::root(0).derive(name).generator();
     let times = |generator: &mut ChaCha8Rng, length: usize| {
         let mut times = tensor("times", DType::F32, &[batch, length]);
@@ -127,7 +154,7 @@ fn interpolation<E: Float>(
             naive::fuse(target, &streams, data.1.as_slice(), outputs[0].borrow_mut().as_mut_slice::<E>());
         }
     };
-    let shape = FuseShape { batch, target, streams: streams.to_vec(), times: TimeKind::F32Seconds };
+    let shape = FuseShape { batch, target, streams, times: TimeKind::F32Seconds };
     let fast = {
         let outputs = outputs.clone();
         move |options| {
@@ -136,7 +163,7 @@ fn interpolation<E: Float>(
             if let [(StreamShape { source, channels }, x, ts)] = &data.0[..] {
                 let shape =
                     ResampleShape { batch, source: *source, channels: *channels, target, times: TimeKind::F32Seconds };
-                resample::cpu::resample(&shape, x.as_slice::<E>(), ts.as_slice::<f32>(), tt, y, options);
+                resampling::cpu::resample(&shape, x.as_slice::<E>(), ts.as_slice::<f32>(), tt, y, options);
             } else {
                 let streams: Vec<fuse::cpu::Stream<'_, E, f32>> =
                     data.0.iter().map(|(_, x, ts)| fuse::cpu::Stream { x: x.as_slice(), ts: ts.as_slice() }).collect();
@@ -166,9 +193,8 @@ fn rows_touched(ts: &[f32], samples: usize, tt: &[f32], targets: usize) -> usize
 fn voxelization(
     name: &'static str,
     mode: VoxelMode,
-    count: usize,
-    features: usize,
-    grid: usize,
+    memory: Memory,
+    (count, features, grid): (usize, usize, usize),
     most_of_floor: Option<f64>,
     least_of_naive: f64,
 ) -> Case {
@@ -192,14 +218,18 @@ fn voxelization(
     let data = Rc::new((points, rows));
     let naive = {
         let (data, outputs) = (data.clone(), outputs.clone());
+        let mut arrays = naive::Arrays::default();
         move || {
+            if memory == Memory::Fresh {
+                arrays = naive::Arrays::default();
+            }
             let mut output = outputs[0].borrow_mut();
             let points = data.0.as_slice();
             match mode {
                 VoxelMode::Count => naive::count(&shape, points, output.as_mut_slice()),
                 VoxelMode::Occupancy => naive::occupancy(&shape, points, output.as_mut_slice()),
-                VoxelMode::Mean => naive::mean(&shape, points, data.1.as_slice(), output.as_mut_slice()),
-                VoxelMode::Max => naive::max(&shape, points, data.1.as_slice(), output.as_mut_slice()),
+                VoxelMode::Mean => naive::mean(&shape, points, data.1.as_slice(), &mut arrays, output.as_mut_slice()),
+                VoxelMode::Max => naive::max(&shape, points, data.1.as_slice(), &mut arrays, output.as_mut_slice()),
             }
         }
     };

@@ -1,6 +1,6 @@
 //! CPU operators beside the naive loop and beside the machine's memory bandwidth, all measured in one run.
 //!
-//! `cargo bench -p robocache-core --bench operators [-- FILTER] [--seconds N]`
+//! `cargo bench -p robocache-core --bench operators -- [FILTER] [--seconds N] [--instructions baseline|avx2|avx512]`
 //!
 //! Rounds are interleaved: each measures the bandwidth, then for every case the naive loop, one thread and all threads,
 //! so that a slow moment of the machine slows all of them. Times are medians. The floor of a case is the bytes that it
@@ -15,14 +15,15 @@ mod table;
 
 use std::{env, time::Duration};
 
-use cases::{Case, cases};
+use cases::{CASES, Case};
 use copy::Copy;
-use robocache_core::cpu::CpuOptions;
+use robocache_core::cpu::{CpuOptions, InstructionSet};
 use table::Row;
 
 fn main() {
     let mut filter = String::new();
     let mut seconds_per_case = 3.0;
+    let mut all = CpuOptions::default();
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -32,17 +33,22 @@ fn main() {
                 let value = arguments.next().unwrap_or_default();
                 seconds_per_case = value.parse().unwrap_or_else(|_| panic!("--seconds takes a number, not `{value}`"));
             }
+            "--instructions" => {
+                let value = arguments.next().unwrap_or_default();
+                let set = InstructionSet::available().into_iter().find(|set| set.name() == value);
+                all.instructions = set.unwrap_or_else(|| panic!("this CPU has no instruction set `{value}`"));
+            }
             word if !word.starts_with('-') => filter = word.to_owned(),
-            unknown => panic!("unknown option `{unknown}`; known are FILTER and --seconds N"),
+            unknown => panic!("unknown option `{unknown}`; known are FILTER, --seconds and --instructions"),
         }
     }
 
-    let all = CpuOptions::default();
     let one = CpuOptions { threads: 1, ..all };
     println!("{} threads, {}", all.threads, all.instructions);
     let mut copy = Copy::new(all.threads);
     let mut rows = Vec::new();
-    for mut case in cases().into_iter().filter(|case| case.name.contains(&filter)) {
+    for (name, make) in CASES.iter().filter(|(name, _)| name.contains(&filter)) {
+        let mut case = make(name);
         let difference = case.first_difference([one, all]);
         assert_eq!(difference, None, "{}: naive and fast differ at this element", case.name);
         rows.push(measure(&mut case, &mut copy, [one, all], Duration::from_secs_f64(seconds_per_case)));

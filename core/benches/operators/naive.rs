@@ -77,10 +77,20 @@ pub(crate) fn count(shape: &VoxelizeShape, points: &[f32], voxels: &mut [i32]) {
     }
 }
 
+/// Arrays as large as the grid.
+#[derive(Default)]
+pub(crate) struct Arrays {
+    counts: Vec<i32>,
+    sums: Vec<f32>,
+}
+
 /// `mean` in f32: correctly rounded only where sums happen to be exact.
-pub(crate) fn mean(shape: &VoxelizeShape, points: &[f32], features: &[f32], voxels: &mut [f32]) {
-    let mut counts = vec![0; voxels.len() / shape.features];
-    let mut sums = vec![0.0; voxels.len()];
+pub(crate) fn mean(shape: &VoxelizeShape, points: &[f32], features: &[f32], arrays: &mut Arrays, voxels: &mut [f32]) {
+    let Arrays { counts, sums } = arrays;
+    counts.clear();
+    counts.resize(voxels.len() / shape.features, 0);
+    sums.clear();
+    sums.resize(voxels.len(), 0.0);
     for (point, row) in points.chunks_exact(3).zip(features.chunks_exact(shape.features)) {
         if let Some(voxel) = voxel(shape, point) {
             counts[voxel as usize] += 1;
@@ -89,17 +99,19 @@ pub(crate) fn mean(shape: &VoxelizeShape, points: &[f32], features: &[f32], voxe
             }
         }
     }
-    let sums = sums.chunks_exact(shape.features).zip(&counts);
-    for (voxel, (sums, &count)) in voxels.chunks_exact_mut(shape.features).zip(sums) {
+    let sums = sums.chunks_exact(shape.features).zip(counts);
+    for (voxel, (sums, count)) in voxels.chunks_exact_mut(shape.features).zip(sums) {
         for (mean, sum) in voxel.iter_mut().zip(sums) {
-            *mean = sum / i32::max(count, 1) as f32;
+            *mean = sum / (*count).max(1) as f32;
         }
     }
 }
 
 /// `max`, with counts to tell empty voxels.
-pub(crate) fn max(shape: &VoxelizeShape, points: &[f32], features: &[f32], voxels: &mut [f32]) {
-    let mut counts = vec![0; voxels.len() / shape.features];
+pub(crate) fn max(shape: &VoxelizeShape, points: &[f32], features: &[f32], arrays: &mut Arrays, voxels: &mut [f32]) {
+    let Arrays { counts, sums: _ } = arrays;
+    counts.clear();
+    counts.resize(voxels.len() / shape.features, 0);
     voxels.fill(f32::NEG_INFINITY);
     for (point, row) in points.chunks_exact(3).zip(features.chunks_exact(shape.features)) {
         if let Some(voxel) = voxel(shape, point) {
@@ -110,7 +122,7 @@ pub(crate) fn max(shape: &VoxelizeShape, points: &[f32], features: &[f32], voxel
         }
     }
     for (maximum, count) in voxels.chunks_exact_mut(shape.features).zip(counts) {
-        if count == 0 {
+        if *count == 0 {
             maximum.fill(0.0);
         }
     }

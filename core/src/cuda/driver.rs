@@ -1,5 +1,7 @@
 //! The driver library: whether it is there, how new it is, and how many GPUs it sees.
 
+use std::sync::OnceLock;
+
 use cudarc::driver::{result, sys};
 
 use super::{CudaError, error::During};
@@ -10,8 +12,9 @@ const OLDEST_CUDA: i32 = 13_000;
 /// Loads and initialises the driver, unless that has happened. Everything else in this module's siblings comes after:
 /// cudarc panics when it calls into a library that is not there.
 pub(super) fn initialize() -> Result<(), CudaError> {
+    static PRESENT: OnceLock<bool> = OnceLock::new();
     // SAFETY: only opens and closes libcuda, whose constructors have no preconditions.
-    if !unsafe { sys::is_culib_present() } {
+    if !*PRESENT.get_or_init(|| unsafe { sys::is_culib_present() }) {
         return Err(CudaError::Unavailable(
             "libcuda.so was not found: install an NVIDIA driver (R580 or newer)".into(),
         ));

@@ -4,7 +4,7 @@ use std::{collections::HashMap, ffi::CString, sync::Arc};
 
 use cudarc::driver::{
     result,
-    sys::{CUfunction, CUmodule},
+    sys::{self, CUfunction, CUmodule},
 };
 use robocache_kernels::{EmbeddedImage, IMAGE, symbols};
 
@@ -57,6 +57,9 @@ impl KernelImage {
             // SAFETY: the module was just loaded and stays loaded as long as `inner`.
             let function = unsafe { result::module::get_function(module, symbol) }
                 .during(|| format!("looking up the kernel {name}"))?;
+            // SAFETY: as above. The driver would otherwise load each kernel at its first launch, in the middle of a capture
+            // or a measurement.
+            unsafe { sys::cuFuncLoad(function) }.result().during(|| format!("loading the kernel {name}"))?;
             inner.functions.insert(name, function);
         }
         Ok(Self(Arc::new(inner)))

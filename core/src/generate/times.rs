@@ -51,8 +51,9 @@ impl TimeAxis for f32 {
     }
 
     fn add_ticks(self, ticks: i64) -> Self {
-        // Saturated where integers are no longer exact; equal times are legal.
-        (self + ticks as Self).min((1 << 24) as Self)
+        // Where integers would no longer be exact, time stands still; equal times are legal.
+        let later = self + ticks as Self;
+        if later <= (1 << 24) as Self { later } else { self }
     }
 
     fn nudge(self, steps: i64) -> Self {
@@ -253,5 +254,81 @@ fn draw_target<T: TimeAxis>(knots: &[T], progress: f64, distribution: Distributi
             9 => T::ENDS[below(generator, 2)],
             10..=u32::MAX => T::along(knot, next, unit(generator)),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: usize = 120;
+    const TARGET: usize = 500;
+    const BATCH: usize = 40;
+
+    fn axes<T: TimeAxis>(distribution: Distribution) -> (Vec<T>, Vec<T>) {
+        let mut times = vec![T::seconds(0.0); BATCH * SOURCE];
+        fill_source_times(&mut times, SOURCE, distribution, Seed::root(1));
+        let mut targets = vec![T::seconds(0.0); BATCH * TARGET];
+        fill_target_times(&mut targets, TARGET, &[(&times, SOURCE)], distribution, Seed::root(2));
+        (times, targets)
+    }
+
+    fn check_axes<T: TimeAxis>() {
+        for &distribution in Distribution::ALL {
+            let (times, targets) = axes::<T>(distribution);
+            assert!(times.chunks(SOURCE).all(<[T]>::is_sorted), "{distribution}");
+            let is_number = |time: &T| time.partial_cmp(time).is_some();
+            assert!(targets.iter().all(is_number), "{distribution}");
+            // Every search must meet targets before, on, between and after samples.
+            let sequences = || times.chunks(SOURCE).zip(targets.chunks(TARGET));
+            let some = |found: &dyn Fn(&[T], T) -> bool| {
+                sequences().any(|(times, targets)| targets.iter().any(|&target| found(times, target)))
+            };
+            assert!(some(&|times, target| target < times[0]), "{distribution}: before");
+            assert!(some(&|times, target| target > times[SOURCE - 1]), "{distribution}: after");
+            assert!(some(&|times, target| times[1..SOURCE - 1].contains(&target)), "{distribution}: on");
+            let between = |times: &[T], target| times.windows(2).any(|pair| pair[0] < target && target < pair[1]);
+            assert!(some(&between), "{distribution}: between");
+        }
+    }
+
+    #[test]
+    fn every_axis_is_ordered_and_every_search_is_tried() {
+        check_axes::<f32>();
+        check_axes::<i64>();
+    }
+
+    #[test]
+    fn times_are_what_their_distribution_says() {
+        let (duplicated, _) = axes::<i64>(Distribution::DuplicatedTimes);
+        assert!(duplicated.windows(2).filter(|pair| pair[0] == pair[1]).count() > duplicated.len() / 2);
+        let (epoch, _) = axes::<i64>(Distribution::EpochTimes);
+        assert!(epoch.iter().all(|time| *time >= 1_700_000_000_000_000_000));
+        let (epoch, _) = axes::<f32>(Distribution::EpochTimes);
+        assert!(epoch.chunks(SOURCE).all(|times| times.is_sorted_by(|left, right| left < right)));
+        assert!(epoch.iter().all(|time| *time >= 65536.0));
+        let (special, _) = axes::<f32>(Distribution::SpecialValues);
+        assert!(special.contains(&f32::INFINITY) && special.contains(&f32::NEG_INFINITY));
+        let (clustered, _) = axes::<f32>(Distribution::ClusteredTimes);
+        let close = |pair: &[f32]| pair[0] < pair[1] && pair[1] <= pair[0].nudge(3);
+        assert!(clustered.windows(2).filter(|pair| close(pair)).count() > clustered.len() / 3);
+    }
+
+    #[test]
+    fn nudges_pass_zero_and_stop_at_the_ends() {
+        assert_eq!(0.0_f32.nudge(-1).to_bits(), 0x8000_0001);
+        assert_eq!(f32::from_bits(1).nudge(-2), -f32::from_bits(1));
+        assert_eq!(f32::INFINITY.nudge(1), f32::MAX);
+        assert_eq!(1.0_f32.nudge(1), 1.0_f32.next_up());
+        assert_eq!(i64::MAX.nudge(1), i64::MAX);
+    }
+
+    #[test]
+    fn whole_ticks_stay_exact_on_axes_of_millions_of_samples() {
+        let mut times = vec![0.0_f32; 6_000_000];
+        fill_source_times(&mut times, 6_000_000, Distribution::IntegerValued, Seed::root(3));
+        assert!(times.iter().all(|time| time.fract() == 0.0 && *time <= 16_777_216.0));
+        let dyadic = |pair: &[f32]| [0.0, 1.0, 2.0, 4.0, 8.0].contains(&(pair[1] - pair[0]));
+        assert!(times.windows(2).all(dyadic));
     }
 }

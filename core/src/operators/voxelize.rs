@@ -4,6 +4,8 @@ pub mod cpu;
 mod cuda;
 mod generate;
 mod mean;
+#[cfg(test)]
+mod rational;
 mod reference;
 mod relations;
 mod shape;

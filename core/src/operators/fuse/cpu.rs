@@ -40,3 +40,32 @@ pub fn fuse<E: Float, T: Time>(
         .collect();
     interpolate(shape.batch, shape.target, &sources, tt, y, options);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operators::{fuse::StreamShape, times::TimeKind};
+
+    #[test]
+    fn streams_stand_side_by_side() {
+        let streams = [(2, 1), (1, 2)].map(|(source, channels)| StreamShape { source, channels });
+        let shape = FuseShape { batch: 2, target: 2, streams: streams.to_vec(), times: TimeKind::I64Nanoseconds };
+        let first = Stream { x: &[0.0_f32, 4.0, 10.0, 30.0], ts: &[0_i64, 4, 0, 4] };
+        let second = Stream { x: &[1.0, 2.0, 3.0, 4.0], ts: &[7, 7] };
+        let mut y = [f32::NAN; 12];
+        fuse(&shape, &[first, second], &[1, 2, 3, 5], &mut y, CpuOptions::default());
+        assert_eq!(y, [1.0, 1.0, 2.0, 2.0, 1.0, 2.0, 25.0, 3.0, 4.0, 30.0, 3.0, 4.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "streams")]
+    fn a_missing_stream_is_refused() {
+        let shape = FuseShape {
+            batch: 1,
+            target: 1,
+            streams: vec![StreamShape { source: 1, channels: 1 }],
+            times: TimeKind::I64Nanoseconds,
+        };
+        fuse::<f32, i64>(&shape, &[], &[0], &mut [0.0], CpuOptions::default());
+    }
+}

@@ -154,3 +154,89 @@ pub(crate) fn samples_touched(stream: Stream<'_>) -> u64 {
     };
     places(stream).par_chunks(target.max(1)).map(touched).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dtype::Element, tensor::TensorSpec};
+
+    fn tensor<E: Element, const N: usize>(extents: [usize; N], elements: &[E]) -> HostTensor {
+        HostTensor::from_slice(TensorSpec::new("tensor", E::DTYPE, extents).unwrap(), elements)
+    }
+
+    struct Case {
+        samples: HostTensor,
+        times: HostTensor,
+        targets: HostTensor,
+    }
+
+    impl Case {
+        fn stream(&self) -> Stream<'_> {
+            let [batch, source, channels] = [0, 1, 2].map(|axis| self.samples.shape().extents()[axis]);
+            let target = self.targets.shape().extents()[1];
+            let kinds = [TimeKind::F32Seconds, TimeKind::I64Nanoseconds];
+            let times = kinds.into_iter().find(|kind| kind.dtype() == self.times.dtype()).unwrap();
+            let shape = ResampleShape { batch, source, channels, target, times };
+            Stream { shape, samples: &self.samples, times: &self.times, targets: &self.targets }
+        }
+
+        fn reference(&self) -> Bounded {
+            let ResampleShape { batch, target, channels, .. } = self.stream().shape;
+            let mut columns = Columns::new(batch * target, channels);
+            columns.fill(self.stream(), 0);
+            columns.finish()
+        }
+    }
+
+    /// Two sequences of three samples of two channels; targets unsorted, beyond both ends, on samples and between.
+    fn two_sequences() -> Case {
+        Case {
+            samples: tensor([2, 3, 2], &[0.0_f32, 10.0, 4.0, 20.0, 8.0, 40.0, 1.0, -1.0, 3.0, -3.0, 5.0, -7.0]),
+            times: tensor([2, 3], &[0.0_f32, 1.0, 3.0, 10.0, 10.0, 14.0]),
+            targets: tensor([2, 4], &[2.0_f32, -5.0, 1.0, 9.0, 11.0, 10.0, 9.5, 14.0]),
+        }
+    }
+
+    #[test]
+    fn small_sequences_by_hand() {
+        let reference = two_sequences().reference();
+        let first = [6.0, 30.0, 0.0, 10.0, 4.0, 20.0, 8.0, 40.0];
+        // Of two samples at one time the last one counts, but before both of them the first sample does.
+        let second = [3.5, -4.0, 3.0, -3.0, 1.0, -1.0, 5.0, -7.0];
+        assert_eq!(reference.values, [first, second].concat());
+        assert!(reference.exact && reference.bounds.iter().all(|&bound| bound == 0.0));
+    }
+
+    #[test]
+    fn a_third_is_not_exact_and_has_a_bound() {
+        let case = Case {
+            samples: tensor([1, 2, 1], &[0.0_f32, 1.0]),
+            times: tensor([1, 2], &[1_700_000_000_000_000_000_i64, 1_700_000_000_000_000_003]),
+            targets: tensor([1, 1], &[1_700_000_000_000_000_001_i64]),
+        };
+        let reference = case.reference();
+        assert!((reference.values[0] - 1.0 / 3.0).abs() < 1e-16);
+        assert!(!reference.exact && reference.bounds[0] > 0.0 && reference.bounds[0] < 1e-7);
+    }
+
+    #[test]
+    fn copies_keep_the_sign_of_zero_and_ignore_their_neighbours() {
+        let case = Case {
+            samples: tensor([1, 3, 1], &[f32::NAN, -0.0, f32::INFINITY]),
+            times: tensor([1, 3], &[0.0_f32, 1.0, 2.0]),
+            targets: tensor([1, 3], &[1.0_f32, 1.5, 0.5]),
+        };
+        let reference = case.reference();
+        assert_eq!(reference.values[0].to_bits(), (-0.0_f64).to_bits());
+        assert_eq!(reference.values[1], f64::INFINITY);
+        assert!(reference.values[2].is_nan());
+    }
+
+    #[test]
+    fn samples_beyond_the_targets_need_not_move() {
+        assert_eq!(samples_touched(two_sequences().stream()), 3 + 3);
+        let mut case = two_sequences();
+        case.targets = tensor([2, 2], &[-1.0_f32, 0.5, 20.0, 14.0]);
+        assert_eq!(samples_touched(case.stream()), 2 + 1);
+    }
+}

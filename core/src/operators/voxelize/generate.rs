@@ -122,7 +122,7 @@ fn fill_pairs(points: &mut [f32], cells: &Cells, mirrored: bool, seed: Seed) {
     });
 }
 
-/// Eight clusters a few voxels wide, an eighth of the points on the faces of voxels.
+/// Eight clusters a few voxels wide, but narrower than the grid; an eighth of the points on the faces of voxels.
 fn fill_clusters(points: &mut [f32], cells: &Cells, seed: Seed) {
     let generator = &mut seed.derive("clusters").generator();
     let centres: Vec<[f64; 3]> = (0..8).map(|_| cells.extents.map(|cells| unit(generator) * cells as f64)).collect();
@@ -132,7 +132,8 @@ fn fill_clusters(points: &mut [f32], cells: &Cells, seed: Seed) {
         for (axis, coordinate) in point.iter_mut().enumerate() {
             // The sum of three uniform numbers: densest in the middle, and no function of a mathematical library.
             let spread = unit(generator) + unit(generator) + unit(generator) - 1.5;
-            let position = centre[axis] + 4.0 * spread;
+            let width = (cells.extents[axis] as f64 / 4.0).min(4.0);
+            let position = centre[axis] + width * spread;
             *coordinate = cells.coordinate(axis, if on_faces { position.floor() } else { position });
         }
     });
@@ -165,9 +166,15 @@ impl Cells {
         self.coordinate(axis, (1.1 * unit(generator) - 0.05) * self.extents[axis] as f64)
     }
 
-    /// On a face between voxels, or one voxel beyond the grid.
+    /// On a face between voxels or one voxel beyond the grid, or an ULP beside it: where a division that is not IEEE's
+    /// floors to another cell.
     fn face(&self, generator: &mut ChaCha8Rng, axis: usize) -> f32 {
-        self.coordinate(axis, below(generator, self.extents[axis] + 2) as f64 - 1.0)
+        let face = self.coordinate(axis, below(generator, self.extents[axis] + 2) as f64 - 1.0);
+        match generator.next_u32() % 4 {
+            0 => face.next_down(),
+            1 => face.next_up(),
+            2..=u32::MAX => face,
+        }
     }
 
     /// The middle of the middle voxel.
@@ -198,9 +205,9 @@ impl Cells {
             6 => -0.0,
             7 => self.coordinate(axis, -far),
             8 => self.coordinate(axis, cells + far),
-            // Cells just beyond i32 and u32, where a narrow integer would wrap back into the grid.
+            // Cells beyond i32 and u32; whole multiples of 2^32 would wrap to cell 0 in a narrow integer.
             9 => self.coordinate(axis, 2_147_483_648.0 * far),
-            10 => self.coordinate(axis, 4_294_967_296.0 * far),
+            10 => self.coordinate(axis, 4_294_967_296.0 * (1 + below(generator, 4)) as f64),
             11 => self.coordinate(axis, -2_147_483_648.0 * far),
             12 => f32::MAX,
             13 => f32::MIN,
@@ -210,5 +217,66 @@ impl Cells {
             17 => f32::from_bits(0xFF80_0001 | generator.next_u32() >> 10),
             18..=u32::MAX => self.face(generator, axis),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        operator::Operator,
+        operators::voxelize::{DISTRIBUTIONS, Voxelize},
+        parameters::{Parameters, Value},
+        reference::Expected,
+    };
+
+    fn counts(distribution: Distribution, grid: [i64; 3], origin: f64, voxel_size: f64) -> (Vec<i32>, i64) {
+        let parameters = Parameters::new([
+            ("mode".to_owned(), Value::Word("count".to_owned())),
+            ("n".to_owned(), Value::Integer(4000)),
+            ("grid".to_owned(), Value::List(grid.map(Value::Integer).to_vec())),
+            ("origin".to_owned(), Value::List(vec![Value::Number(origin); 3])),
+            ("voxel_size".to_owned(), Value::Number(voxel_size)),
+        ]);
+        let problem = Voxelize.problem(DType::F32, &parameters).unwrap();
+        let inputs = problem.generate(distribution, Seed::root(9));
+        let mut outputs = problem.reference(&inputs).outputs.into_iter().map(|expected| match expected {
+            Expected::Bits(bits) => bits,
+            Expected::Within(_) => panic!("counts are exact"),
+        });
+        let voxels = outputs.next().unwrap().as_slice::<i32>().to_vec();
+        (voxels, outputs.next().unwrap().as_slice::<i64>()[0])
+    }
+
+    #[test]
+    fn one_voxel_is_one_voxel_wherever_the_grid_lies() {
+        for (origin, voxel_size) in [(0.0, 0.1), (-7.3, 0.02), (1e6, 0.25), (1e30, 1e-3), (0.0, 1e-42)] {
+            let (voxels, dropped) = counts(Distribution::OneVoxel, [9, 5, 7], origin, voxel_size);
+            let occupied = voxels.iter().filter(|&&count| count > 0).count();
+            assert_eq!((occupied, dropped), (1, 0), "origin {origin}, size {voxel_size}");
+        }
+    }
+
+    #[test]
+    fn clouds_fill_the_grid_and_leave_it() {
+        for &distribution in DISTRIBUTIONS {
+            let (voxels, dropped) = counts(distribution, [9, 5, 7], -0.3, 0.1);
+            let kept: i32 = voxels.iter().sum();
+            assert_eq!(i64::from(kept) + dropped, 4000);
+            assert!(kept > 400, "{distribution} keeps {kept}");
+            if distribution != Distribution::OneVoxel {
+                assert!(voxels.iter().filter(|&&count| count > 0).count() > 20, "{distribution}");
+            }
+        }
+        let (_, dropped) = counts(Distribution::OutsideGrid, [9, 5, 7], 0.0, 0.1);
+        assert!(dropped > 1000, "{dropped}");
+    }
+
+    #[test]
+    fn values_meet_in_voxels_also_in_large_grids() {
+        let (voxels, _) = counts(Distribution::CancellingPairs, [200, 300, 250], 0.0, 0.1);
+        let occupied = voxels.iter().filter(|&&count| count > 0).count();
+        let shared = voxels.iter().filter(|&&count| count > 1).count();
+        assert!(2 * shared > occupied, "{shared} of {occupied}");
     }
 }

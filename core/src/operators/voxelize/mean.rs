@@ -108,45 +108,10 @@ fn round_significand(quotient: u128, exponent: i32, sticky: bool) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use num_bigint::BigInt;
-    use num_rational::Ratio;
     use rand_chacha::rand_core::Rng;
 
     use super::*;
-    use crate::{generate, random::Seed};
-
-    type Rational = Ratio<BigInt>;
-
-    /// An f32 as a rational number, from its decimal-free definition and none of the code above.
-    fn rational(value: f32) -> Rational {
-        // 2^149 times any finite f32 is an integer, and an f64 holds value * 2^100 as well as that times 2^49.
-        let scaled = f64::from(value) * 2.0_f64.powi(149);
-        let mut integer = BigInt::ZERO;
-        let mut rest = scaled.abs();
-        while rest > 0.0 {
-            let exponent = (rest.log2().floor() as i32 - 52).max(0);
-            let digit = (rest / 2.0_f64.powi(exponent)).floor();
-            integer += BigInt::from(digit as u64) << exponent;
-            rest -= digit * 2.0_f64.powi(exponent);
-        }
-        let integer = if scaled < 0.0 { -integer } else { integer };
-        Ratio::new(integer, BigInt::from(1) << 149)
-    }
-
-    /// Whether `mean` is nearest to the exact mean, and even if two are.
-    fn is_nearest(values: &[f32], mean: f32) -> bool {
-        let sum = values.iter().fold(Rational::from(BigInt::ZERO), |sum, value| sum + rational(*value));
-        let exact = sum / Rational::from(BigInt::from(values.len()));
-        let distance = |candidate: f32| {
-            let difference = rational(candidate) - exact.clone();
-            if difference < Rational::from(BigInt::ZERO) { -difference } else { difference }
-        };
-        let here = distance(mean);
-        [mean.next_up(), mean.next_down()].into_iter().filter(|neighbour| neighbour.is_finite()).all(|neighbour| {
-            let there = distance(neighbour);
-            here < there || (here == there && mean.to_bits().is_multiple_of(2))
-        })
-    }
+    use crate::{generate, operators::voxelize::rational::is_nearest, random::Seed};
 
     #[test]
     fn small_cases_by_hand() {

@@ -141,6 +141,99 @@ fn maximum(values: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        distribution::Distribution,
+        operator::Operator,
+        operators::voxelize::{Voxelize, rational::is_nearest},
+        parameters::{Parameters, Value},
+        random::Seed,
+    };
+
+    fn problem(mode: &str, points: i64, grid: [i64; 3]) -> Box<dyn Problem> {
+        let mut parameters = Parameters::new([
+            ("mode".to_owned(), Value::Word(mode.to_owned())),
+            ("n".to_owned(), Value::Integer(points)),
+            ("grid".to_owned(), Value::List(grid.map(Value::Integer).to_vec())),
+            ("voxel_size".to_owned(), Value::Number(0.5)),
+        ]);
+        if matches!(mode, "mean" | "max") {
+            parameters.set("f", Value::Integer(2));
+        }
+        Voxelize.problem(DType::F32, &parameters).unwrap()
+    }
+
+    fn bits(reference: &Reference, output: usize) -> &HostTensor {
+        match &reference.outputs[output] {
+            Expected::Bits(bits) => bits,
+            Expected::Within(_) => panic!("voxelize is exact"),
+        }
+    }
+
+    /// Six points in a grid of 2 x 1 x 3 voxels of edge 0.5; the last two are outside.
+    const POINTS: [f32; 18] =
+        [0.1, 0.1, 0.1, 0.6, 0.2, 1.2, 0.7, 0.4, 1.4, 0.0, 0.0, 0.0, 1.0, 0.1, 0.1, 0.1, 0.1, f32::NAN];
+
+    fn by_hand(mode: &str, features: &[f32]) -> (Vec<f64>, i64) {
+        let problem = problem(mode, 6, [2, 1, 3]);
+        let specs = problem.inputs();
+        let mut inputs = vec![HostTensor::from_slice(specs[0].clone(), &POINTS)];
+        if let Some(spec) = specs.get(1) {
+            inputs.push(HostTensor::from_slice(spec.clone(), features));
+        }
+        let reference = problem.reference(&inputs);
+        let voxels = bits(&reference, 0);
+        let voxels = if matches!(mode, "mean" | "max") {
+            voxels.as_slice::<f32>().iter().map(|&voxel| voxel.into()).collect()
+        } else {
+            voxels.as_slice::<i32>().iter().map(|&voxel| voxel.into()).collect()
+        };
+        (voxels, bits(&reference, 1).as_slice::<i64>()[0])
+    }
+
+    #[test]
+    fn small_clouds_by_hand() {
+        let features = [1.0, -8.0, -1.0, 4.0, -3.0, 1.0, 2.0, -9.0, 50.0, 50.0, 50.0, 50.0];
+        assert_eq!(by_hand("count", &[]), (vec![2.0, 0.0, 0.0, 0.0, 0.0, 2.0], 2));
+        assert_eq!(by_hand("occupancy", &[]), (vec![1.0, 0.0, 0.0, 0.0, 0.0, 1.0], 2));
+        let sparse = |first: [f64; 2], last: [f64; 2]| [&first[..], &[0.0; 8], &last[..]].concat();
+        assert_eq!(by_hand("mean", &features), (sparse([1.5, -8.5], [-2.0, 2.5]), 2));
+        assert_eq!(by_hand("max", &features), (sparse([2.0, -8.0], [-1.0, 4.0]), 2));
+    }
+
+    #[test]
+    fn means_of_adversarial_clouds_agree_with_rational_arithmetic() {
+        let problem = problem("mean", 400, [5, 4, 3]);
+        for distribution in [
+            Distribution::Uniform,
+            Distribution::WideExponents,
+            Distribution::CancellingPairs,
+            Distribution::IntegerValued,
+            Distribution::ClusteredCloud,
+            Distribution::OneVoxel,
+            Distribution::OutsideGrid,
+        ] {
+            let inputs = problem.generate(distribution, Seed::root(21));
+            let reference = problem.reference(&inputs);
+            let (points, features) = (inputs[0].as_slice::<f32>(), inputs[1].as_slice::<f32>());
+            let means = bits(&reference, 0).as_slice::<f32>();
+            let mut kept = 0;
+            for voxel in 0..60 {
+                let corner = [voxel / 12, voxel / 3 % 4, voxel % 3].map(|cell| cell as f32);
+                // Edges of 0.5 are exact, so that this is the definition without a division.
+                let inside = |point: &[f32]| (0..3).all(|axis| (2.0 * point[axis]).floor() == corner[axis]);
+                let members: Vec<_> = (0..400).filter(|point| inside(&points[3 * point..][..3])).collect();
+                kept += members.len();
+                for feature in 0..2 {
+                    let values: Vec<_> = members.iter().map(|member| features[2 * member + feature]).collect();
+                    let mean = means[2 * voxel + feature];
+                    let right = if values.is_empty() { mean.to_bits() == 0 } else { is_nearest(&values, mean) };
+                    assert!(right, "{distribution}: {values:?} -> {mean:e}");
+                }
+            }
+            assert_eq!(bits(&reference, 1).as_slice::<i64>(), [400 - kept as i64], "{distribution}");
+            assert!(kept > 50, "{distribution} keeps {kept} points");
+        }
+    }
 
     #[test]
     fn cells_are_half_open_and_floor_towards_minus_infinity() {

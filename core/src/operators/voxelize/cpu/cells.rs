@@ -17,11 +17,14 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    /// The grid of `shape`.
+    /// The grid of `shape` for `points[N,3]`.
     ///
     /// # Panics
-    /// If an extent is zero or more than `i32::MAX`, or if the volume overflows.
-    pub(super) fn new(shape: &VoxelizeShape, instructions: InstructionSet) -> Self {
+    /// If there are not the points that `shape` says or more than `i32::MAX`, if an extent is zero or more than
+    /// `i32::MAX`, or if the volume overflows.
+    pub(super) fn new(shape: &VoxelizeShape, points: &[f32], instructions: InstructionSet) -> Self {
+        assert!(shape.points <= i32::MAX as usize, "{} points are more than i32::MAX", shape.points);
+        assert_eq!(points.len(), 3 * shape.points, "elements of points[{},3]", shape.points);
         let extents = shape.grid.map(|extent| match u32::try_from(extent) {
             Ok(extent @ 1..=0x7FFF_FFFF) => extent,
             Ok(_) | Err(_) => panic!("grid {:?}: each extent must be between 1 and i32::MAX", shape.grid),

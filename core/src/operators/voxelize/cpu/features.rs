@@ -95,11 +95,9 @@ pub(super) fn reduce<E: Float, R: Reduction>(
     options: CpuOptions,
     reduction: impl Fn() -> R + Sync,
 ) -> u64 {
-    let grid = Cells::new(shape, options.instructions);
+    let grid = Cells::new(shape, points, options.instructions);
     let channels = shape.features;
     assert!(channels > 0, "a voxel has at least one feature");
-    assert!(shape.points <= i32::MAX as usize, "{} points are more than i32::MAX", shape.points);
-    assert_eq!(points.len(), 3 * shape.points, "elements of points[{},3]", shape.points);
     assert_eq!(features.len(), channels * shape.points, "elements of features[{},{channels}]", shape.points);
     let elements = grid.volume.checked_mul(channels);
     assert_eq!(Some(voxels.len()), elements, "elements of voxels{:?} of {channels} features", shape.grid);
@@ -112,51 +110,56 @@ pub(super) fn reduce<E: Float, R: Reduction>(
     let tiles = voxels.chunks_mut(partition.tile_cells() * channels).enumerate();
     let worker = || Worker { tile: Tile::default(), reduction: reduction(), result: vec![0.0; channels] };
     pool::for_each(options.threads, tiles, worker, |worker, (tile, voxels)| {
-        worker.tile.sort(&partition, tile, voxels.len() / channels, most_fetched, |point| rows.fetch(point));
+        let cells = voxels.len() / channels;
+        worker.tile.sort(&partition, tile, cells, most_fetched, |point| rows.fetch(point));
         let output = Sequential::new(voxels, stream);
         match options.instructions.min(InstructionSet::best()) {
-            InstructionSet::Baseline => worker.write(rows, output),
+            InstructionSet::Baseline => worker.write(rows, cells, output),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the CPU has the instructions: they are at most its best.
-            InstructionSet::Avx2 => unsafe { worker.write_avx2(rows, output) },
+            InstructionSet::Avx2 => unsafe { worker.write_avx2(rows, cells, output) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            InstructionSet::Avx512 => unsafe { worker.write_avx512(rows, output) },
+            InstructionSet::Avx512 => unsafe { worker.write_avx512(rows, cells, output) },
             #[cfg(not(target_arch = "x86_64"))]
-            InstructionSet::Avx2 | InstructionSet::Avx512 => worker.write(rows, output),
+            InstructionSet::Avx2 | InstructionSet::Avx512 => worker.write(rows, cells, output),
         }
     });
     partition.dropped
 }
 
 impl<R: Reduction> Worker<R> {
-    /// Writes the voxels of the sorted tile. Inlined into each instruction set's version, so that the compiler uses it.
+    /// Writes the `cells` voxels of the sorted tile. Inlined into each instruction set's version, so that the compiler uses it.
     #[inline(always)]
-    fn write<E: Float>(&mut self, rows: Rows<'_, E>, mut output: Sequential<'_, f32>) {
-        let mut empty = 0;
-        for points in self.tile.cells() {
-            if points.is_empty() {
-                empty += 1;
-                continue;
+    fn write<E: Float>(&mut self, rows: Rows<'_, E>, cells: usize, mut output: Sequential<'_, f32>) {
+        let mut written = 0;
+        for (cell, points) in self.tile.occupied() {
+            output.zeros((cell - written) * rows.channels);
+            written = cell + 1;
+            let out = output.next(rows.channels);
+            if out.len() == rows.channels {
+                self.reduction.reduce(rows, points, out);
+            } else {
+                // The row does not fit the rest of the buffer.
+                self.reduction.reduce(rows, points, &mut self.result);
+                let (front, rest) = self.result.split_at(out.len());
+                out.copy_from_slice(front);
+                output.write(rest);
             }
-            output.zeros(empty * rows.channels);
-            empty = 0;
-            self.reduction.reduce(rows, points, &mut self.result);
-            output.write(&self.result);
         }
-        output.zeros(empty * rows.channels);
+        output.zeros((cells - written) * rows.channels);
         output.finish();
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,f16c")]
-    fn write_avx2<E: Float>(&mut self, rows: Rows<'_, E>, output: Sequential<'_, f32>) {
-        self.write(rows, output);
+    fn write_avx2<E: Float>(&mut self, rows: Rows<'_, E>, cells: usize, output: Sequential<'_, f32>) {
+        self.write(rows, cells, output);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,f16c")]
-    fn write_avx512<E: Float>(&mut self, rows: Rows<'_, E>, output: Sequential<'_, f32>) {
-        self.write(rows, output);
+    fn write_avx512<E: Float>(&mut self, rows: Rows<'_, E>, cells: usize, output: Sequential<'_, f32>) {
+        self.write(rows, cells, output);
     }
 }

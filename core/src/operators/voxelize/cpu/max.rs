@@ -32,6 +32,12 @@ struct Maximum {
 impl Reduction for Maximum {
     #[inline(always)]
     fn reduce<E: Float>(&mut self, rows: Rows<'_, E>, points: &[u32], result: &mut [f32]) {
+        if let &[point] = points {
+            for (result, &feature) in result.iter_mut().zip(rows.widened(point, &mut self.wide)) {
+                *result = feature.canonical();
+            }
+            return;
+        }
         self.keys.fill(i32::MIN);
         for &point in points {
             for (key, &feature) in self.keys.iter_mut().zip(rows.widened(point, &mut self.wide)) {

@@ -33,11 +33,10 @@ struct Bitmap {
 /// Writes to `voxels[X,Y,Z]` 1 where there is a point of `points[N,3]`, else 0; gives the number of points dropped.
 ///
 /// # Panics
-/// If a length is not what `shape` says, if an extent of the grid is zero or more than `i32::MAX`, or if the volume
-/// overflows.
+/// If a length is not what `shape` says, if there are more than `i32::MAX` points, if an extent of the grid is zero or
+/// more than `i32::MAX`, or if the volume overflows.
 pub fn occupancy(shape: &VoxelizeShape, points: &[f32], voxels: &mut [i32], options: CpuOptions) -> u64 {
-    let cells = Cells::new(shape, options.instructions);
-    assert_eq!(points.len(), 3 * shape.points, "elements of points[{},3]", shape.points);
+    let cells = Cells::new(shape, points, options.instructions);
     assert_eq!(voxels.len(), cells.volume, "elements of voxels{:?}", shape.grid);
     let bitmaps = pool::for_each(
         options.threads.min(MOST_BITMAPS),

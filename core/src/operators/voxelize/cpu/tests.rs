@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use half::{bf16, f16};
 use num_rational::BigRational;
-use proptest::{prelude::*, sample::select};
+use proptest::{prelude::*, sample::select, test_runner::RngSeed};
 
 use super::{count, max, mean, occupancy, superaccumulator::Superaccumulator};
 use crate::{
@@ -175,7 +175,7 @@ fn check_reductions<E: Float>(shape: &VoxelizeShape, voxels: &HashMap<usize, Vec
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
     #[test]
     fn every_mode_gives_the_defined_bits(
@@ -236,7 +236,7 @@ fn extreme_grids_and_coordinates() {
     for instructions in InstructionSet::available() {
         for grid in [grid, [i32::MAX as usize, 1, 1], [16_777_217, 2, 2], [16_777_216, 2, 2]] {
             let shape = VoxelizeShape { grid, ..shape };
-            let cells = super::cells::Cells::new(&shape, instructions);
+            let cells = super::cells::Cells::new(&shape, &points, instructions);
             let mut located = vec![0; 40];
             cells.locate(&points, &mut located);
             for (point, &located) in points.chunks(3).zip(&located) {
@@ -280,4 +280,17 @@ fn the_superaccumulator_holds_the_most_addends() {
         one.add(addend);
         assert_eq!(one.times(i32::MAX).mean(i32::MAX as u32).to_bits(), addend.to_bits());
     }
+}
+
+#[test]
+#[should_panic(expected = "elements of points[2,3]")]
+fn missing_points_are_refused() {
+    let mut voxels = [0; 8];
+    count(&shape([2, 2, 2], 2, 0), &[0.0; 5], &mut voxels, CpuOptions::default());
+}
+
+#[test]
+#[should_panic(expected = "each extent must be between 1 and i32::MAX")]
+fn empty_grids_are_refused() {
+    occupancy(&shape([2, 0, 2], 0, 0), &[], &mut [], CpuOptions::default());
 }
