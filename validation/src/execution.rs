@@ -142,11 +142,17 @@ impl Scribe<'_> {
     }
 }
 
+/// The `CUDA_VISIBLE_DEVICES` of the worker of GPU `own`: that one first, the others behind it for comparison.
+fn visible_gpus(machine: &Machine, own: usize) -> String {
+    let gpus = machine.gpus.iter().cycle().skip(own).take(machine.gpus.len());
+    gpus.map(|gpu| gpu.uuid.as_str()).collect::<Vec<_>>().join(",")
+}
+
 /// One worker for each CPU, or as many as `--test-threads` says, and one for each GPU.
 pub fn start_supervisor(machine: &Machine, arguments: &Arguments) -> io::Result<Supervisor> {
     Supervisor::new(SupervisorOptions {
         cpu_workers: arguments.test_threads.unwrap_or(machine.cpus).max(1),
-        gpu_workers: machine.gpus.iter().map(|gpu| gpu.uuid.clone()).collect(),
+        gpu_workers: (0..machine.gpus.len()).map(|own| visible_gpus(machine, own)).collect(),
         no_capture: arguments.nocapture,
         ..SupervisorOptions::for_this_program(["worker"])
     })

@@ -66,7 +66,7 @@ impl Machine {
         match self.datasets.get(name) {
             Some(None) => None,
             Some(Some(absence)) => Some(absence),
-            None => Some("no data folder was given"),
+            None => Some("it was not looked for, as no data folder was given"),
         }
     }
 

@@ -45,6 +45,11 @@ impl Findings {
 
     /// Adds an element behind all others; `severity` orders differing elements.
     fn add(&mut self, offset: usize, judgement: Judgement, severity: u64) {
+        if !judgement.differs && judgement.ulps == Some(0) {
+            // Nearly every element, so nearly all of the time.
+            self.histogram[0] += 1;
+            return;
+        }
         self.histogram[bucket(judgement.ulps)] += 1;
         self.max_ulps = self.max_ulps.max(judgement.ulps.unwrap_or(0));
         self.max_fraction = self.max_fraction.max(judgement.fraction);

@@ -9,7 +9,8 @@ use std::mem;
 
 use bytemuck::Pod;
 
-/// Outputs of at least this many bytes are streamed past the cache: more than a core's L2 holds.
+/// Outputs of at least this many bytes are streamed past the caches: half the last level of a common server. Outputs of
+/// 8 MiB, which stay in that cache from call to call, were measured to be written up to a fifth faster in place.
 ///
 /// Tests stream much smaller ones, so that they meet this path in a short time.
 pub(crate) const STREAM_FROM_BYTES: usize = if cfg!(test) { 64 << 10 } else { 16 << 20 };
@@ -44,7 +45,7 @@ struct Buffered {
 }
 
 impl<'a, E: Pod> Sequential<'a, E> {
-    /// Writes to `destination`, past the cache if `stream` is set.
+    /// Writes to `destination`, past the caches if `stream` is set.
     pub(crate) fn new(destination: &'a mut [E], stream: bool) -> Self {
         let phase = destination.as_ptr() as usize % LINE_BYTES;
         let stream = stream && cfg!(target_arch = "x86_64");
@@ -206,7 +207,11 @@ mod tests {
     use super::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            rng_seed: RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn everything_arrives_in_order_and_nothing_else_is_touched(

@@ -192,3 +192,49 @@ fn least(kind: ParameterKind) -> Value {
         ParameterKind::IntegerPairs => Value::List(vec![Value::List(vec![Value::Integer(1); 2])]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn integers(values: &[i64]) -> Value {
+        Value::List(values.iter().copied().map(Value::Integer).collect())
+    }
+
+    fn read(kind: ParameterKind, written: &Value) -> Result<Vec<Value>, String> {
+        values(&ParameterSpec { name: "a", kind, required: true, description: "" }, written)
+    }
+
+    #[test]
+    fn a_list_is_an_axis_only_where_it_is_deeper_than_its_kind() {
+        let pair = integers(&[1, 2]);
+        let pairs = Value::List(vec![pair.clone(), pair.clone()]);
+        let integer = ParameterKind::Integer { minimum: 0 };
+        assert_eq!(read(integer, &pair), Ok(vec![Value::Integer(1), Value::Integer(2)]));
+        let two = ParameterKind::Integers { length: 2 };
+        assert_eq!(read(two, &pair), Ok(vec![pair.clone()]));
+        assert_eq!(read(two, &pairs), Ok(vec![pair.clone(), pair.clone()]));
+        assert_eq!(read(ParameterKind::IntegerPairs, &pairs), Ok(vec![pairs.clone()]));
+        let axis = Value::List(vec![pairs.clone()]);
+        assert_eq!(read(ParameterKind::IntegerPairs, &axis), Ok(vec![pairs.clone()]));
+        // Neither deep enough nor too deep is taken for something else.
+        assert!(read(two, &Value::Integer(1)).is_err());
+        assert!(read(integer, &pairs).is_err());
+        assert!(read(ParameterKind::IntegerPairs, &pair).is_err());
+    }
+
+    #[test]
+    fn the_least_value_of_a_kind_is_of_that_kind() {
+        for kind in [
+            ParameterKind::Integer { minimum: 0 },
+            ParameterKind::Integer { minimum: 7 },
+            ParameterKind::Number,
+            ParameterKind::Word(&["x"]),
+            ParameterKind::Integers { length: 3 },
+            ParameterKind::Numbers { length: 3 },
+            ParameterKind::IntegerPairs,
+        ] {
+            assert_eq!(conform(kind, &least(kind)), Ok(least(kind)), "{kind:?}");
+        }
+    }
+}

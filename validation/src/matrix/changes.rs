@@ -114,3 +114,18 @@ fn set_limit(limits: &mut Limits, change: &Entry<serde_json::Value>, source: &So
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_time_or_memory_is_looser() {
+        let limits = Limits { deadline_ms: 1_000, memory_bytes: Some(1 << 20), fresh_process: false };
+        assert!(!looser_limits(&limits, &limits));
+        assert!(looser_limits(&Limits { deadline_ms: 1_001, ..limits }, &limits));
+        assert!(looser_limits(&Limits { memory_bytes: None, ..limits }, &limits));
+        assert!(!looser_limits(&limits, &Limits { memory_bytes: None, ..limits }));
+        assert!(!looser_limits(&Limits { deadline_ms: 1, memory_bytes: Some(1), fresh_process: true }, &limits));
+    }
+}

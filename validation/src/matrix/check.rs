@@ -34,8 +34,11 @@ pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> 
     let operators = collect(&document.operators, |entry| checker.operator(entry))?;
     let datasets = collect(&document.datasets, |entry| checker.dataset(entry, &operators))?;
     let excludes = document.exclude.iter().map(|section| checker.exclude(section)).collect::<Result<_, _>>()?;
-    let overrides =
-        document.overrides.iter().map(|section| checker.override_(section, &suites)).collect::<Result<_, _>>()?;
+    let overrides = document
+        .overrides
+        .iter()
+        .map(|section| checker.override_section(section, &suites))
+        .collect::<Result<_, _>>()?;
     let names = Names { suites: &suites, operators: &operators, datasets: &datasets };
     let profiles = collect(&document.profiles, |entry| checker.profile(entry, &names))?;
     if profiles.is_empty() {
@@ -174,7 +177,7 @@ impl Checker<'_> {
         Ok(Exclude { cells: Pattern::new(cells), place: cells.place, reason: reason.value.clone() })
     }
 
-    fn override_(&self, section: &OverrideSection, suites: &[SuiteSettings]) -> Result<Override, Diagnostic> {
+    fn override_section(&self, section: &OverrideSection, suites: &[SuiteSettings]) -> Result<Override, Diagnostic> {
         let OverrideSection { cells, set, reason, expires } = section;
         self.check_reason(reason)?;
         let expires = expires.as_ref().map(|written| {
@@ -191,6 +194,7 @@ impl Checker<'_> {
     }
 
     fn profile(&self, entry: &Entry<ProfileSection>, names: &Names<'_>) -> Result<Profile, Diagnostic> {
+        self.check_name(&entry.key)?;
         let ProfileSection { description, requires, retries, set, select } = &entry.value.value;
         let selection = |section: &Located<SelectionSection>| self.selection(section, names);
         Ok(Profile {
@@ -266,13 +270,13 @@ impl Checker<'_> {
         }
     }
 
-    /// Names become parts of cell names and of file names.
+    /// Names become parts of cell names, of file names and of command lines.
     fn check_name(&self, name: &Located<String>) -> Result<(), Diagnostic> {
         let legal = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
         if !name.is_empty() && name.chars().all(legal) {
             return Ok(());
         }
-        let message = format!("`{}` cannot be part of a cell's name", name.value);
+        let message = format!("`{}` cannot be a name here", name.value);
         Err(self.fault(name.place, message).label("expected ASCII letters, digits, `_`, `-` and `.`"))
     }
 

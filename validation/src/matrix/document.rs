@@ -23,10 +23,12 @@ use crate::{
 pub(crate) struct Document {
     /// The version of this format: 1.
     #[expect(dead_code, reason = "read and judged before the rest; here so that it is a known key")]
+    #[schemars(range(min = 1, max = 1))]
     pub(crate) version: u64,
     /// The number from which the seed of every cell is derived, together with the cell's name alone.
     pub(crate) seed: u64,
     /// Where operators run.
+    #[schemars(length(min = 1))]
     pub(crate) devices: Vec<Located<Device>>,
     /// What every cell may use unless `set` says otherwise.
     pub(crate) limits: LimitsSection,

@@ -33,15 +33,21 @@ impl Plan {
         let mut cells = Vec::new();
         for profile in matrix.profiles() {
             let drafts = drafts(matrix, profile, registry)?;
+            let mut all_excluded = true;
             for mut draft in drafts {
                 amendments.override_cell(&mut draft)?;
                 let exclusion = amendments.exclusion(&draft);
+                all_excluded &= exclusion.is_some();
                 if profile.name == chosen.name {
                     let skip = exclusion
                         .map(|reason| SkipReason::Excluded(reason.to_owned()))
                         .or_else(|| absence(&draft, machine));
                     cells.push(PlannedCell { cell: draft.cell, skip });
                 }
+            }
+            if all_excluded {
+                let message = format!("every cell of `{}` is excluded: it could not fail", profile.name);
+                return Err(matrix.source.diagnostic(profile.place, message));
             }
         }
         amendments.finish()?;

@@ -8,7 +8,7 @@ use robocache_core::{
 
 use super::{
     DeterminismSettings,
-    device::{POISON, during, open, run_once},
+    device::{POISON, during, open, other_gpus, run_on_other_gpu, run_once},
     execute::hashes,
     prepare::Prepared,
 };
@@ -65,6 +65,14 @@ pub(super) fn observe(
             if ladder.holds() {
                 let outcome = run_once(Device::Cpu, &**problem, inputs).map_err(during("cpu_equals_gpu"))?;
                 ladder.climb("cpu_equals_gpu", 1, Some(outcome));
+            }
+            let others = other_gpus().map_err(|error| during("other_gpu")(error.into()))?;
+            for number in 1..=others {
+                if ladder.holds() {
+                    let rung = format!("other_gpu_{number}");
+                    let outcome = run_on_other_gpu(number, &**problem, inputs).map_err(during(&rung))?;
+                    ladder.climb(&rung, 1, Some(outcome));
+                }
             }
         }
     }

@@ -1,6 +1,9 @@
 //! From the name of a device to a session on it.
 
-use std::cell::OnceCell;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, btree_map::Entry},
+};
 
 use robocache_core::{
     cpu::CpuSession,
@@ -23,22 +26,33 @@ pub(super) fn open<'a>(
 ) -> Result<Box<dyn Session + 'a>, RunError> {
     match device {
         Device::Cpu => Ok(Box::new(CpuSession::new(problem, inputs.to_vec())?)),
-        Device::Cuda => Ok(Box::new(CudaSession::new(gpu()?, problem, inputs)?)),
+        Device::Cuda => Ok(Box::new(CudaSession::new(gpu(0)?, problem, inputs)?)),
     }
 }
 
-/// The GPU of this worker, opened for its first CUDA cell and kept until the process ends. The supervisor shows each
-/// worker one GPU; a context that broke is replaced with its process.
-fn gpu() -> Result<&'static cuda::Device, CudaError> {
+/// How many GPUs this worker sees besides its own.
+pub(super) fn other_gpus() -> Result<usize, CudaError> {
+    Ok(cuda::device_count()?.saturating_sub(1))
+}
+
+/// One plain run on another GPU than this worker's; `number` counts them from 1.
+pub(super) fn run_on_other_gpu(
+    number: usize,
+    problem: &dyn Problem,
+    inputs: &[HostTensor],
+) -> Result<RunOutcome, RunError> {
+    CudaSession::new(gpu(number)?, problem, inputs)?.run(Variation::Plain { poison: POISON })
+}
+
+/// A GPU, opened for its first cell and kept until the process ends. The supervisor shows each worker its own GPU as
+/// number 0 and the others behind it; a context that broke is replaced with its process.
+fn gpu(number: usize) -> Result<&'static cuda::Device, CudaError> {
     thread_local! {
-        static GPU: OnceCell<&'static cuda::Device> = const { OnceCell::new() };
+        static OPEN: RefCell<BTreeMap<usize, &'static cuda::Device>> = const { RefCell::new(BTreeMap::new()) };
     }
-    GPU.with(|gpu| match gpu.get() {
-        Some(device) => Ok(*device),
-        None => {
-            let device = Box::leak(Box::new(cuda::Device::open(0)?));
-            Ok(*gpu.get_or_init(|| device))
-        }
+    OPEN.with_borrow_mut(|open| match open.entry(number) {
+        Entry::Occupied(device) => Ok(*device.get()),
+        Entry::Vacant(place) => Ok(*place.insert(Box::leak(Box::new(cuda::Device::open(number)?)))),
     })
 }
 

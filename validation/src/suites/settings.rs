@@ -80,3 +80,28 @@ pub struct AccuracySettings {
     #[serde(default)]
     pub random_problems: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_runs_are_looser_and_more_are_not() {
+        let determinism =
+            |repeats, fresh_process| SuiteSettings::Determinism(DeterminismSettings { repeats, fresh_process });
+        assert!(determinism(19, true).is_looser_than(&determinism(20, true)));
+        assert!(determinism(99, false).is_looser_than(&determinism(20, true)));
+        assert!(!determinism(20, true).is_looser_than(&determinism(20, true)));
+        assert!(!determinism(21, true).is_looser_than(&determinism(20, false)));
+        let accuracy = |random_problems| SuiteSettings::Accuracy(AccuracySettings { random_problems });
+        assert!(accuracy(0).is_looser_than(&accuracy(1)));
+        assert!(!accuracy(1).is_looser_than(&accuracy(0)));
+    }
+
+    #[test]
+    fn a_suite_that_cannot_fail_is_refused() {
+        let repeats = |repeats| SuiteSettings::Determinism(DeterminismSettings { repeats, fresh_process: true });
+        assert_eq!(repeats(0).check().unwrap_err().setting, "repeats");
+        assert_eq!(repeats(1).check(), Ok(()));
+    }
+}

@@ -85,7 +85,8 @@ fn count_by_bisection<T: Time>(times: &[T], target: T) -> usize {
     low
 }
 
-/// Whether no time is less than the one before it and none is NaN (a single NaN aside, which every search treats alike).
+/// Whether no time is less than the one before it and none is NaN (a single NaN aside, which every search treats
+/// alike).
 fn is_ascending<T: Time>(times: &[T]) -> bool {
     // Without an early exit, so that the compiler vectorises it.
     times.iter().zip(&times[1..]).fold(true, |ascending, (earlier, later)| ascending & (earlier <= later))
@@ -116,7 +117,11 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            rng_seed: RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn the_walk_finds_what_bisection_finds(

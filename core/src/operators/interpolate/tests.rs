@@ -152,7 +152,11 @@ fn check_all(batch: usize, targets: usize, streams: &[(usize, usize)], sorted: b
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+    #![proptest_config(ProptestConfig {
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(60)
+    })]
 
     #[test]
     fn every_instruction_set_and_thread_count_gives_the_defined_bits(

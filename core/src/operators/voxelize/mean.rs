@@ -89,13 +89,8 @@ fn round_significand(quotient: u128, exponent: i32, sticky: bool) -> u32 {
     let bits = 128 - quotient.leading_zeros() as i32;
     // The unit of the result: 24 significant bits, but never finer than the smallest subnormal.
     let unit = (exponent + bits - 24).max(-149);
+    // Between 73, for 97 bits, and 127, for a sum of 1 in the unit of subnormals.
     let dropped = unit - exponent;
-    if dropped >= 128 {
-        // Below half of the smallest subnormal if all 128 bits are dropped with one to spare; a quotient of 128 bits
-        // that just reaches half is decided by what follows its leading bit.
-        let above_half = dropped == 128 && (quotient > 1 << 127 || (quotient == 1 << 127 && sticky));
-        return u32::from(above_half);
-    }
     let significand = quotient >> dropped;
     let rest = quotient & ((1 << dropped) - 1);
     let half = 1_u128 << (dropped - 1);
@@ -150,7 +145,7 @@ mod tests {
     fn every_mean_is_nearest_among_all_f32() {
         let mut generator = Seed::root(11).generator();
         let mut checked = 0;
-        while checked < 3000 {
+        while checked < 2000 {
             let count = 1 + generate::below(&mut generator, 9);
             let wide = generator.next_u32().is_multiple_of(2);
             let mut values: Vec<f32> = (0..count)

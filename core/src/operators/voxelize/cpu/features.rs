@@ -12,7 +12,7 @@ use crate::{
     operators::voxelize::VoxelizeShape,
 };
 
-/// Output of one tile: with the tables and the rows of its points it stays in a core's L2.
+/// Output of one tile: its tables and the rows of its points fit a core's L2.
 const TILE_BYTES: usize = 256 << 10;
 
 /// Rows of a tile that are fetched into the cache while its points are sorted, in bytes: they must still be there when
@@ -45,12 +45,8 @@ impl<'a, E: Float> Rows<'a, E> {
     /// Asks for the features of a point, which will be needed soon.
     #[inline(always)]
     fn fetch(self, point: u32) {
-        #[cfg(target_arch = "x86_64")]
-        for line in bytemuck::cast_slice::<E, u8>(self.row(point)).chunks(64).take(FETCHED_LINES) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: SSE is part of x86-64, and a hint reads nothing.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-        }
+        let lines = bytemuck::cast_slice::<E, u8>(self.row(point)).chunks(64);
+        lines.take(FETCHED_LINES).for_each(|line| prefetch(line.as_ptr()));
     }
 
     /// The features of a point in f32. `scratch` is where they are widened to if they are not f32.
@@ -74,6 +70,19 @@ impl<'a, E: Float> Rows<'a, E> {
     }
 }
 
+/// Asks for the cache line at `address`, where there is a way to ask.
+#[inline(always)]
+fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE is part of x86-64, and a hint reads nothing.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 /// What a thread keeps from tile to tile.
 struct Worker<R> {
     tile: Tile,
@@ -81,12 +90,12 @@ struct Worker<R> {
     result: Vec<f32>,
 }
 
-/// Reduces `features[N,F]` of the points of each voxel into `voxels[X,Y,Z,F]`; empty voxels are zero. Gives the number of
-/// points dropped.
+/// Reduces `features[N,F]` of the points of each voxel into `voxels[X,Y,Z,F]`; empty voxels are zero. Gives the number
+/// of points dropped.
 ///
 /// # Panics
-/// If a length is not what `shape` says, if there are no features or more than `i32::MAX` points, if an extent of the grid
-/// is zero or more than `i32::MAX`, or if a volume overflows.
+/// If a length is not what `shape` says, if there are no features or more than `i32::MAX` points, if an extent of the
+/// grid is zero or more than `i32::MAX`, or if a volume overflows.
 pub(super) fn reduce<E: Float, R: Reduction>(
     shape: &VoxelizeShape,
     points: &[f32],
@@ -98,7 +107,8 @@ pub(super) fn reduce<E: Float, R: Reduction>(
     let grid = Cells::new(shape, points, options.instructions);
     let channels = shape.features;
     assert!(channels > 0, "a voxel has at least one feature");
-    assert_eq!(features.len(), channels * shape.points, "elements of features[{},{channels}]", shape.points);
+    let elements = shape.points.checked_mul(channels);
+    assert_eq!(Some(features.len()), elements, "elements of features[{},{channels}]", shape.points);
     let elements = grid.volume.checked_mul(channels);
     assert_eq!(Some(voxels.len()), elements, "elements of voxels{:?} of {channels} features", shape.grid);
 
@@ -129,7 +139,8 @@ pub(super) fn reduce<E: Float, R: Reduction>(
 }
 
 impl<R: Reduction> Worker<R> {
-    /// Writes the `cells` voxels of the sorted tile. Inlined into each instruction set's version, so that the compiler uses it.
+    /// Writes the `cells` voxels of the sorted tile. It is inlined into each instruction set's version, so that the
+    /// compiler uses those instructions.
     #[inline(always)]
     fn write<E: Float>(&mut self, rows: Rows<'_, E>, cells: usize, mut output: Sequential<'_, f32>) {
         let mut written = 0;

@@ -3,12 +3,12 @@
 use super::features::{self, Reduction, Rows};
 use crate::{cpu::CpuOptions, dtype::Float, operators::voxelize::VoxelizeShape};
 
-/// Writes to `voxels[X,Y,Z,F]` the IEEE 754-2019 `maximum` of the features `[N,F]` of the points `[N,3]` in each voxel, 0
-/// where there is none; gives the number of points dropped.
+/// Writes to `voxels[X,Y,Z,F]` the IEEE 754-2019 `maximum` of the features `[N,F]` of the points `[N,3]` in each voxel,
+/// 0 where there is none; gives the number of points dropped.
 ///
 /// # Panics
-/// If a length is not what `shape` says, if there are no features or more than `i32::MAX` points, if an extent of the grid
-/// is zero or more than `i32::MAX`, or if a volume overflows.
+/// If a length is not what `shape` says, if there are no features or more than `i32::MAX` points, if an extent of the
+/// grid is zero or more than `i32::MAX`, or if a volume overflows.
 pub fn max<E: Float>(
     shape: &VoxelizeShape,
     points: &[f32],

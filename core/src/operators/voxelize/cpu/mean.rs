@@ -11,14 +11,14 @@ use super::{
 };
 use crate::{cpu::CpuOptions, dtype::Float, operators::voxelize::VoxelizeShape};
 
-/// Writes to `voxels[X,Y,Z,F]` the correctly rounded mean of the features `[N,F]` of the points `[N,3]` in each voxel, 0
-/// where there is none; gives the number of points dropped.
+/// Writes to `voxels[X,Y,Z,F]` the correctly rounded mean of the features `[N,F]` of the points `[N,3]` in each voxel,
+/// 0 where there is none; gives the number of points dropped.
 ///
 /// An exactly zero mean is +0. Of infinite features the mean is that infinity, or NaN if their signs differ.
 ///
 /// # Panics
-/// If a length is not what `shape` says, if there are no features or more than `i32::MAX` points, if an extent of the grid
-/// is zero or more than `i32::MAX`, or if a volume overflows.
+/// If a length is not what `shape` says, if there are no features or more than `i32::MAX` points, if an extent of the
+/// grid is zero or more than `i32::MAX`, or if a volume overflows.
 pub fn mean<E: Float>(
     shape: &VoxelizeShape,
     points: &[f32],
@@ -37,8 +37,8 @@ pub fn mean<E: Float>(
 /// Sums of one voxel, by channel.
 struct Mean {
     sums: Vec<f64>,
-    /// Sum of the magnitudes of the errors of all additions: zero if and only if the sum is exact. NaN where a feature is
-    /// not finite.
+    /// Sum of the magnitudes of the errors of all additions: zero if and only if the sum is exact. NaN where a feature
+    /// is not finite.
     errors: Vec<f64>,
     wide: Vec<f32>,
 }
@@ -101,11 +101,11 @@ const MOST_DIVIDED: usize = 1 << 26;
 
 /// The f32 nearest to `sum / count`, ties to even, for a `count` of at most [`MOST_DIVIDED`].
 ///
-/// Rounding to f64 and then to f32 goes wrong only if the quotient is not a tie `t` between two f32 but becomes one in
-/// f64. That cannot be: `t` has 25 bits, so its last is worth at least `2^-24` of its first, and the last bit of `sum`
-/// at most `2^-52` of its first, which is less than `2 * count` times the first of `t`. Hence `sum` and `t * count` are both
-/// multiples of the last bit of `sum`, and if they differ, then by at least that: the quotient differs from `t` by more
-/// than half of the last place of f64. (The bits of a subnormal tie are worth more, not less.)
+/// Rounding to f64 and then to f32 goes wrong only if the exact quotient is no tie between two f32, but becomes such a
+/// tie `t` in f64. It cannot: let `u` be the last place of `sum` as an f64. `t` has at most 25 bits, and `sum` is less
+/// than `2^27` times the first of them, so the last of them is worth at least `u`, and `t * count` is a multiple of
+/// `u`. `sum` is another one, so the quotient differs from `t` by at least `u / count`, which is more than `2^-53` of
+/// the quotient: f64 does not round it to `t`.
 #[inline(always)]
 fn divide(sum: f64, count: usize) -> f32 {
     (sum / count as f64) as f32

@@ -1,9 +1,9 @@
 //! `voxelize` on the CPU.
 //!
-//! [`cells`] finds the voxel of each point with vector instructions. [`mod@occupancy`] marks voxels in one bitmap for each
-//! thread, which fits a cache where the output does not. The other modes first sort the points by voxel
-//! ([`partition`], [`tile`]) and then write the output once: [`mod@count`], and through [`features`] [`mod@mean`] and
-//! [`mod@max`]. The mean is summed in f64 where that is exact, and in a [`superaccumulator`] where it is not.
+//! `cells` finds the voxel of each point with vector instructions. `occupancy` marks voxels in one bitmap for each
+//! thread, which fits a cache where the output does not. The other modes first sort the points by voxel (`partition`,
+//! `tile`) and then write the output once: `count`, and through `features` `mean` and `max`. The mean is summed in f64
+//! where that is exact, and in a `superaccumulator` where it is not.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -1,8 +1,8 @@
 //! Points sorted by the part of the grid in which they lie.
 //!
-//! The grid is cut into tiles of consecutive cells. Points are sorted by tile in chunks that fit a core's L2, each chunk
-//! on its own: no thread waits for another, and every write goes to memory that the thread has in its cache. A tile's
-//! points are then the segments that all chunks hold of it.
+//! The grid is cut into tiles of consecutive cells. Points are sorted by tile in chunks that fit a core's L2, each
+//! chunk on its own: no thread waits for another, and every write goes to memory that the thread has in its cache. A
+//! tile's points are then the segments that all chunks hold of it.
 
 use super::cells::Cells;
 use crate::cpu::{CpuOptions, pool};
@@ -13,10 +13,10 @@ const CHUNK_POINTS: usize = 32 << 10;
 /// Chunks: each costs a table of tiles.
 const MOST_CHUNKS: usize = 256;
 
-/// Tiles, unless one would hold more than `u32::MAX` cells: beyond these, sorting a chunk by tile misses the caches.
+/// Most tiles of a grid, however large: with more, sorting a chunk by tile misses the caches.
 const MOST_TILES: usize = 4096;
 
-/// Tiles below which the threads may run out of work; smaller grids have smaller tiles.
+/// Fewest tiles of a grid with as many cells, so that no thread runs out of work early.
 const ENOUGH_TILES: usize = 64;
 
 /// A point of a tile.

@@ -36,6 +36,12 @@ fn options() -> impl Iterator<Item = CpuOptions> {
     sets.flat_map(|instructions| [1, 2, 5].map(|threads| CpuOptions { threads, instructions }))
 }
 
+/// Bits that look random.
+fn hash(index: u32) -> u32 {
+    index.wrapping_mul(0x9E37_79B1).rotate_left(15).wrapping_mul(0x85EB_CA77)
+}
+
+/// A feature of a kind, chosen by `bits`.
 fn number(kind: u8, bits: u32) -> f32 {
     let unit = (bits >> 8) as f32 / 16_777_216.0;
     match kind {
@@ -175,7 +181,11 @@ fn check_reductions<E: Float>(shape: &VoxelizeShape, voxels: &HashMap<usize, Vec
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+    #![proptest_config(ProptestConfig {
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(64)
+    })]
 
     #[test]
     fn every_mode_gives_the_defined_bits(
@@ -189,7 +199,7 @@ proptest! {
         let shape = shape(grid, cloud.len(), features);
         let points = points(cloud_kind, &cloud, &shape);
         let numbers: Vec<f32> = (0..cloud.len() * features)
-            .map(|index| number(feature_kind, (index as u32 ^ seed).wrapping_mul(0x9E37_79B1).rotate_left(15).wrapping_mul(0x85EB_CA77)))
+            .map(|index| number(feature_kind, hash(index as u32 ^ seed)))
             .collect();
         check(&shape, &points, &numbers);
         check(&shape, &points, &numbers.iter().map(|&number| f16::narrow(number)).collect::<Vec<_>>());
@@ -198,7 +208,8 @@ proptest! {
 
     #[test]
     fn the_superaccumulator_rounds_once(kind in 0_u8..7, bits in prop::collection::vec(any::<u32>(), 1..40)) {
-        let numbers: Vec<f32> = bits.iter().map(|&bits| number(kind, bits)).filter(|number| number.is_finite()).collect();
+        let numbers = bits.iter().map(|&bits| number(kind, bits));
+        let numbers: Vec<f32> = numbers.filter(|number| number.is_finite()).collect();
         prop_assume!(!numbers.is_empty());
         let mut sum = Superaccumulator::default();
         numbers.iter().for_each(|&number| sum.add(number));
@@ -212,7 +223,6 @@ fn large_clouds() {
     let grid = [70, 60, 50];
     let (points_count, features) = (100_000, 3);
     let shape = shape(grid, points_count, features);
-    let hash = |index: u32| index.wrapping_mul(0x9E37_79B1).rotate_left(15).wrapping_mul(0x85EB_CA77);
     let bits: Vec<[u32; 3]> =
         (0..points_count as u32).map(|index| [0, 1, 2].map(|axis| hash(3 * index + axis))).collect();
     let features: Vec<bf16> =
