@@ -15,8 +15,7 @@ pub fn publish(run: Run, missing_requirements: &[String], execution: Execution) 
     let contents = run.contents()?;
     run.write_report("junit.xml", junit::render(run.environment(), &contents)?.as_bytes())?;
 
-    for fault in contents.damage.iter().map(ToString::to_string).chain(contents.torn_tail.map(|tail| tail.to_string()))
-    {
+    for fault in contents.findings() {
         anstream::println!("damaged evidence: {fault}");
     }
     let records = last_attempts(contents.records);
