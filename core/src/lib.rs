@@ -3,7 +3,8 @@
 //! Values come first ([`dtype`], [`shape`], [`tensor`]), then the seeds and names from which inputs are made
 //! ([`random`], [`distribution`]), then the record that every operator is ([`operator`], [`registry`]) with what its
 //! results must be ([`reference`], [`compare`]), the operators themselves ([`operators`]), and the machines that run
-//! them ([`cpu`], [`cuda`]) behind one trait ([`session`]).
+//! them ([`cpu`], [`cuda`]) behind one trait ([`session`]). NVIDIA's optional libraries are found at run time
+//! ([`library`]).
 //!
 //! This crate knows nothing of YAML, processes or reports.
 
@@ -12,6 +13,8 @@ pub mod cpu;
 pub mod cuda;
 pub mod distribution;
 pub mod dtype;
+mod generate;
+pub mod library;
 pub mod operator;
 pub mod operators;
 pub mod parameters;

@@ -14,7 +14,8 @@ pub enum Expected {
 ///
 /// An element passes when rounding some real number of `[value - bound, value + bound]` to the output's dtype (to
 /// nearest, ties to even) gives it. Where `value` is NaN or infinite the element must be the canonical NaN or that
-/// infinity; the bound is then ignored. Zeros of either sign are equal here: the sign is the determinism suite's.
+/// infinity; the bound is then ignored. Zeros of either sign are equal where the bound is positive; where it is 0 nothing
+/// is rounded before the last step, and the sign is decided as well.
 pub struct Bounded {
     /// The exact or nearly exact result of each element, in f64.
     pub values: Vec<f64>,

@@ -150,6 +150,11 @@ impl HostTensor {
         bytemuck::cast_slice(&self.lines)
     }
 
+    /// The payload with both guards, to be overwritten with a copy of another memory's.
+    pub(crate) fn guarded_bytes_mut(&mut self) -> &mut [u8] {
+        bytemuck::cast_slice_mut(&mut self.lines)
+    }
+
     /// The elements.
     ///
     /// # Panics

@@ -1,10 +1,92 @@
-//! The validation framework.
+//! The validation framework: from a matrix to evidence.
+//!
+//! Data flow one way. [`validate`] is the whole of it:
+//!
+//! | step    | from                                | to                               | in              |
+//! |---------|-------------------------------------|----------------------------------|-----------------|
+//! | parse   | `matrix.yaml`                       | [`matrix::Matrix`]               | [`matrix`]      |
+//! | expand  | matrix, profile, [`machine`] facts  | [`plan::Plan`] of [`cell`]s      | [`plan`]        |
+//! | execute | a cell, in a [`worker`] process     | [`observation::Outcome`]: facts  | [`supervisor`], [`suites`] |
+//! | judge   | a cell and its outcome              | [`verdict::Verdict`]             | [`verdict`]     |
+//! | append  | cell, outcome and verdict           | [`evidence::Record`], durable    | [`evidence`]    |
+//! | render  | records                             | terminal, JUnit                  | [`report`]      |
+//!
+//! Expanding and judging are pure. Reports see records and nothing else.
 
 pub mod cell;
+pub mod cli;
 pub mod dataset;
+pub mod evidence;
+pub mod execution;
+pub mod exit;
+mod locations;
 pub mod machine;
+pub mod matrix;
 pub mod observation;
 pub mod plan;
+mod program;
 pub mod protocol;
+pub mod report;
+mod selection;
+mod stop;
 pub mod suites;
+pub mod supervisor;
 pub mod verdict;
+pub mod worker;
+
+use jiff::Zoned;
+use robocache_core::registry::Registry;
+
+use crate::{
+    exit::Exit, locations::Locations, machine::Machine, matrix::Matrix, plan::Plan, program::EmptySelection,
+    supervisor::interrupt,
+};
+pub use crate::{
+    program::{main, test_main},
+    stop::Stop,
+};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The command line.
+    pub arguments: cli::RunArguments,
+    /// The profile, where the command line names none.
+    default_profile: String,
+    empty_selection: EmptySelection,
+}
+
+/// Runs the cells that are asked for and leaves evidence of them.
+pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
+    let Ask { arguments, default_profile, empty_selection } = ask;
+    let locations = Locations::find(arguments)?;
+    let profile = arguments.profile.as_ref().unwrap_or(default_profile);
+
+    // Parse and expand: every mistake is found before anything runs.
+    let matrix = Matrix::read(&locations.matrix, registry)?;
+    let machine = Machine { datasets: locations.recordings(&matrix), ..Machine::probe() };
+    let plan = Plan::expand(&matrix, profile, &machine, registry, Zoned::now().date())?;
+    if arguments.selection.list {
+        selection::list(&plan, &arguments.selection);
+        return Ok(Exit::Passed);
+    }
+    let selected = selection::select(&plan, &arguments.selection);
+    if selected.is_empty() {
+        return match empty_selection {
+            EmptySelection::IsAccepted => Ok(Exit::Passed),
+            EmptySelection::IsRefused => Err(Stop::NothingSelected { profile: profile.clone() }),
+        };
+    }
+
+    // Execute, judge, append: a cell is shown when its record is durable.
+    interrupt::install()?;
+    let run = evidence::open(&locations.output, &matrix, profile, &machine, arguments)?;
+    let supervisor = execution::start_supervisor(&machine, &arguments.selection)?;
+    let jobs = selected.into_iter().map(|planned| locations.attach_recording(&matrix, planned)).collect();
+    let retries = matrix.profile(profile)?.retries;
+    let execution = execution::execute(&run, jobs, &supervisor, retries)?;
+    drop(supervisor);
+
+    // Render: from the records alone, those of an earlier part of a resumed run included.
+    report::publish(run, &plan.missing_requirements, execution)
+}

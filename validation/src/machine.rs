@@ -1,8 +1,14 @@
 //! What this machine has, found once before planning.
 
-use std::collections::BTreeMap;
+mod child;
+mod here;
+
+use std::{collections::BTreeMap, env, process::Command, time::Duration};
 
 use serde::{Deserialize, Serialize};
+
+/// How long a driver may take to show its GPUs. Eight of them, and kernels compiled from PTX, take a few seconds.
+const PROBE_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Facts about the machine that decide which cells can run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,4 +38,47 @@ pub struct Gpu {
     pub compute_capability: String,
     /// Memory in bytes.
     pub memory_bytes: u64,
+}
+
+impl Machine {
+    /// Looks for GPUs and libraries in a child process, because a driver can hang or crash who calls it.
+    ///
+    /// The child is this program with the argument `probe`, which answers with [`Machine::probe_here`] as JSON. Datasets
+    /// are not looked for: they are files, and the matrix names them.
+    pub fn probe() -> Self {
+        let found = env::current_exe().map_err(|error| format!("this program's file is unknown: {error}"));
+        let found = found.and_then(|program| child::ask(Command::new(program).arg("probe"), PROBE_DEADLINE));
+        found.unwrap_or_else(Self::without_gpus)
+    }
+
+    /// Looks for GPUs and libraries in this process. A driver or a library can hang it or bring it down.
+    pub fn probe_here() -> Self {
+        here::look()
+    }
+
+    /// Why CUDA can use no GPU; meaningful only if there is none.
+    pub fn cuda_absence(&self) -> &str {
+        self.cuda_missing.as_deref().unwrap_or("no GPU that CUDA can use")
+    }
+
+    /// Why the recorded input of this name cannot be used; `None` if it can.
+    pub fn dataset_absence(&self, name: &str) -> Option<&str> {
+        match self.datasets.get(name) {
+            Some(None) => None,
+            Some(Some(absence)) => Some(absence),
+            None => Some("no data folder was given"),
+        }
+    }
+
+    /// What is certain when GPUs could not even be looked for, for this reason.
+    fn without_gpus(reason: String) -> Self {
+        Self {
+            cpus: here::cpus(),
+            gpus: Vec::new(),
+            cuda_missing: Some(reason.clone()),
+            cupti: Err(reason.clone()),
+            nccl: Err(reason),
+            datasets: BTreeMap::new(),
+        }
+    }
 }

@@ -3,6 +3,9 @@
 use robocache_core::{compare::Comparison, tensor::GuardViolation};
 use serde::{Deserialize, Serialize};
 
+/// BLAKE3 of each output in hexadecimal, by the output's name.
+pub type OutputHashes = Vec<(String, String)>;
+
 /// How the execution of a cell ended, as the supervisor saw it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
@@ -74,8 +77,8 @@ pub struct OperatorFailure {
 /// The ladder of rungs, in the order in which they were climbed. It ends at the first broken one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeterminismFacts {
-    /// BLAKE3 of each output of the first run, in hexadecimal, by the output's name.
-    pub output_hashes: Vec<(String, String)>,
+    /// The outputs of the first run.
+    pub output_hashes: OutputHashes,
     /// Elements of all outputs of one run.
     pub output_elements: u64,
     /// The rungs.
@@ -93,6 +96,8 @@ pub struct RungFacts {
     pub elements: u64,
     /// Outputs whose bits differ, with the first differing element of each.
     pub differences: Vec<Comparison>,
+    /// Outputs of which only hashes were compared, and whose hashes differ.
+    pub differing_hashes: Vec<String>,
     /// Bytes beside a tensor that were overwritten.
     pub guard_violation: Option<GuardViolation>,
     /// An input that was changed.
@@ -114,7 +119,7 @@ pub struct AccuracyFacts {
     pub mutated_input: Option<String>,
     /// How many problems of random extents were tried.
     pub random_problems: u32,
-    /// The smallest failing problem of random extents: its name, what it was fed, and its worst comparison.
+    /// The smallest failing problem of random extents: its name, what it was fed, and what is wrong.
     pub counterexample: Option<Box<Counterexample>>,
 }
 
@@ -126,5 +131,50 @@ pub struct Counterexample {
     /// Its input distribution.
     pub distribution: String,
     /// What is wrong with it.
-    pub comparison: Comparison,
+    pub description: String,
+}
+
+impl RungFacts {
+    /// Whether this rung gave the bits of the first run and touched nothing else.
+    pub fn holds(&self) -> bool {
+        self.defects().is_empty()
+    }
+
+    /// What is wrong, one sentence each.
+    pub fn defects(&self) -> Vec<String> {
+        let differences = self.differences.iter().map(Comparison::to_string);
+        let hashes = self.differing_hashes.iter().map(|output| format!("`{output}` has another hash"));
+        differences
+            .chain(hashes)
+            .chain(disturbances(self.guard_violation.as_ref(), self.mutated_input.as_ref()))
+            .collect()
+    }
+}
+
+impl AccuracyFacts {
+    /// Whether every element is what it must be and nothing else was touched.
+    pub fn holds(&self) -> bool {
+        self.defects().is_empty()
+    }
+
+    /// What is wrong, one sentence each.
+    pub fn defects(&self) -> Vec<String> {
+        let outputs = self.outputs.iter().filter(|comparison| comparison.differing > 0).map(Comparison::to_string);
+        let unwritten = self.unwritten.iter().map(|comparison| format!("not always written: {comparison}"));
+        let counterexample = self.counterexample.iter().map(|counterexample| {
+            let Counterexample { problem, distribution, description } = &**counterexample;
+            format!("smallest failing problem {problem} {distribution}: {description}")
+        });
+        outputs
+            .chain(unwritten)
+            .chain(disturbances(self.guard_violation.as_ref(), self.mutated_input.as_ref()))
+            .chain(counterexample)
+            .collect()
+    }
+}
+
+fn disturbances(guard: Option<&GuardViolation>, input: Option<&String>) -> impl Iterator<Item = String> {
+    let guard = guard.map(GuardViolation::to_string);
+    let input = input.map(|input| format!("input `{input}` was changed"));
+    guard.into_iter().chain(input)
 }

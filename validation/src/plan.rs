@@ -1,5 +1,11 @@
 //! What will run, and what will not and why.
 
+mod amendments;
+mod cells;
+mod expand;
+
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
@@ -14,6 +20,16 @@ pub enum SkipReason {
     DatasetMissing(String),
     /// The matrix excludes it; the text is the matrix's reason.
     Excluded(String),
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MachineLacks(what) => write!(formatter, "this machine lacks {what}"),
+            Self::DatasetMissing(why) => write!(formatter, "recording not at hand: {why}"),
+            Self::Excluded(reason) => write!(formatter, "excluded by the matrix: {reason}"),
+        }
+    }
 }
 
 /// A cell and whether it can run here.

@@ -1,8 +1,42 @@
 //! NVIDIA GPUs as machines that run operators.
+//!
+//! The driver is loaded at run time: where it is missing, every entry point returns [`CudaError::Unavailable`]. All
+//! entry points lead through [`Context::new`] or [`device_count`], which look for the library before they call it.
+//!
+//! A [`Device`] is a context with the kernels loaded. A [`CudaProblem`] enqueues its kernels on a [`Stream`], into memory
+//! that the caller gives it, and can so be captured into a [`Graph`]. A [`CudaSession`] runs a problem in every legal
+//! way.
 
+mod argument;
+mod buffer;
+mod compare;
+mod context;
+mod device;
+mod driver;
 mod error;
+mod event;
+mod geometry;
+mod graph;
+mod image;
+mod probe;
+mod problem;
+mod session;
+mod stream;
+mod tensor;
 
+pub use argument::KernelArgument;
+pub use buffer::DeviceBuffer;
+pub use compare::DeviceComparison;
+pub use context::{Context, DeviceProperties};
+pub use device::Device;
+pub use driver::{device_count, driver_version};
 pub use error::CudaError;
-
-/// The CUDA side of a problem.
-pub trait CudaProblem: Send + Sync {}
+pub use event::Event;
+pub use geometry::Geometry;
+pub use graph::Graph;
+pub use image::{Kernel, KernelImage};
+pub use probe::usable_gpus;
+pub use problem::{Call, CudaProblem, Workspace};
+pub use session::CudaSession;
+pub use stream::Stream;
+pub use tensor::DeviceTensor;

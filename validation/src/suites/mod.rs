@@ -1,5 +1,15 @@
 //! The suites: on a worker's side, each turns a cell into an observation.
+//!
+//! [`execute`] is the door. It makes the cell's problem and inputs (`prepare`), puts them on the device, and hands
+//! them to the suite. No suite knows what device it runs on, and none judges what it sees.
 
+mod accuracy;
+mod determinism;
+mod device;
+mod execute;
+mod prepare;
+mod random_problem;
 mod settings;
 
-pub use settings::{AccuracySettings, DeterminismSettings, SuiteSettings};
+pub use execute::{digest, execute};
+pub use settings::{AccuracySettings, DeterminismSettings, InvalidSetting, SuiteSettings};

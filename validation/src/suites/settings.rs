@@ -21,6 +21,43 @@ impl SuiteSettings {
             Self::Accuracy(_) => "accuracy",
         }
     }
+
+    /// Fails if a setting's value would make a suite that cannot fail.
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        match self {
+            Self::Determinism(DeterminismSettings { repeats: 0, fresh_process: _ }) => {
+                Err(InvalidSetting { setting: "repeats", rule: "it must be at least 1" })
+            }
+            Self::Determinism(_) | Self::Accuracy(_) => Ok(()),
+        }
+    }
+
+    /// Whether this checks less than `other` does, which is the same suite.
+    ///
+    /// A new setting does not compile until it is said here which way it loosens.
+    pub fn is_looser_than(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Determinism(this), Self::Determinism(other)) => {
+                let DeterminismSettings { repeats, fresh_process } = this;
+                repeats < &other.repeats || fresh_process < &other.fresh_process
+            }
+            (Self::Accuracy(this), Self::Accuracy(other)) => {
+                let AccuracySettings { random_problems } = this;
+                random_problems < &other.random_problems
+            }
+            (Self::Determinism(_), Self::Accuracy(_)) | (Self::Accuracy(_), Self::Determinism(_)) => true,
+        }
+    }
+}
+
+/// A setting with which its suite could not fail.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{setting}`: {rule}")]
+pub struct InvalidSetting {
+    /// The setting's name.
+    pub setting: &'static str,
+    /// The rule that it breaks.
+    pub rule: &'static str,
 }
 
 /// Settings of the determinism suite.
@@ -28,6 +65,7 @@ impl SuiteSettings {
 #[serde(deny_unknown_fields)]
 pub struct DeterminismSettings {
     /// How often the plain run is repeated, with alternating poison in outputs and scratch memory.
+    #[schemars(range(min = 1))]
     pub repeats: u64,
     /// Whether one run is made in a process of its own.
     #[serde(default)]

@@ -1,0 +1,104 @@
+//! The kernel image, loaded into a context.
+
+use std::{collections::HashMap, ffi::CString, sync::Arc};
+
+use cudarc::driver::{
+    result,
+    sys::{self, CUfunction, CUmodule},
+};
+use robocache_kernels::{EmbeddedImage, IMAGE, symbols};
+
+use super::{Context, CudaError, error::During};
+
+/// All kernels of an image on one GPU. Clones share it.
+#[derive(Clone)]
+pub struct KernelImage(Arc<Inner>);
+
+struct Inner {
+    module: CUmodule,
+    functions: HashMap<&'static str, CUfunction>,
+    /// Keeps the module's context alive.
+    context: Context,
+}
+
+// SAFETY: as for `Context`: handles may be used from any thread once the context is bound to it.
+unsafe impl Send for Inner {}
+// SAFETY: nothing in `Inner` changes after it was made.
+unsafe impl Sync for Inner {}
+
+/// One kernel of a loaded image.
+#[derive(Clone, Copy)]
+pub struct Kernel<'image> {
+    pub(super) function: CUfunction,
+    /// Its symbol.
+    pub(super) name: &'image str,
+}
+
+impl KernelImage {
+    /// Loads the image that this build embeds.
+    pub fn load(context: &Context) -> Result<Self, CudaError> {
+        let embedded = IMAGE.embedded().map_err(|missing| CudaError::NoKernels(missing.clone()))?;
+        Self::load_embedded(context, embedded)
+    }
+
+    fn load_embedded(context: &Context, embedded: &'static EmbeddedImage) -> Result<Self, CudaError> {
+        context.bind()?;
+        // SAFETY: the bytes are a fatbin that nvcc wrote, whole and aligned, and they live as long as the program.
+        let module = unsafe { result::module::load_data(embedded.bytes.as_ptr().cast()) }.during(|| {
+            let (major, minor) = context.properties().compute_capability;
+            format!(
+                "loading the kernel image ({}) on a GPU of compute capability {major}.{minor}",
+                embedded.architectures.join(", ")
+            )
+        })?;
+        let mut inner = Inner { module, functions: HashMap::new(), context: context.clone() };
+        for name in symbols::ALL {
+            let symbol = CString::new(name).expect("symbols hold no NUL");
+            // SAFETY: the module was just loaded and stays loaded as long as `inner`.
+            let function = unsafe { result::module::get_function(module, symbol) }
+                .during(|| format!("looking up the kernel {name}"))?;
+            // SAFETY: as above. The driver would otherwise load each kernel at its first launch, in the middle of a capture
+            // or a measurement.
+            unsafe { sys::cuFuncLoad(function) }.result().during(|| format!("loading the kernel {name}"))?;
+            inner.functions.insert(name, function);
+        }
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// The kernel of this name.
+    pub fn kernel(&self, name: &str) -> Result<Kernel<'_>, CudaError> {
+        let (name, function) =
+            self.0.functions.get_key_value(name).ok_or_else(|| CudaError::UnknownKernel(name.to_owned()))?;
+        Ok(Kernel { function: *function, name })
+    }
+
+    /// The context into which the image was loaded.
+    pub fn context(&self) -> &Context {
+        &self.0.context
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.context.bind().is_ok() {
+            // SAFETY: loaded in `load_embedded`, and no `Kernel` outlives the image it borrows from. An error means that
+            // the context is lost, and the module with it.
+            let _ = unsafe { result::module::unload(self.module) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs an NVIDIA GPU"]
+    fn every_kernel_loads() {
+        let image = KernelImage::load(&Context::new(0).unwrap()).unwrap();
+        for name in symbols::ALL {
+            assert!(image.kernel(name).is_ok(), "{name}");
+        }
+        assert!(matches!(image.kernel("resample_f64_f32"), Err(CudaError::UnknownKernel(_))));
+    }
+}

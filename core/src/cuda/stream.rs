@@ -1,0 +1,133 @@
+//! A queue of work on a GPU.
+
+use std::ffi::c_void;
+
+use cudarc::driver::{
+    result::{self, stream::StreamKind},
+    sys::{CUdeviceptr, CUevent_wait_flags, CUstream, CUstreamCaptureMode},
+};
+
+use super::{Context, CudaError, Event, Graph, Kernel, KernelArgument, error::During};
+
+/// A stream that does not wait for the default stream, nor the default stream for it.
+pub struct Stream {
+    raw: CUstream,
+    context: Context,
+}
+
+impl Stream {
+    /// A new stream.
+    pub fn new(context: &Context) -> Result<Self, CudaError> {
+        context.bind()?;
+        let raw = result::stream::create(StreamKind::NonBlocking).during(|| "creating a stream".into())?;
+        Ok(Self { raw, context: context.clone() })
+    }
+
+    /// The GPU whose work it queues.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The driver's handle, for launches that go past this type.
+    pub fn raw(&self) -> CUstream {
+        self.raw
+    }
+
+    /// Waits until everything enqueued so far is done, and reports an error that any of it met.
+    pub fn synchronize(&self) -> Result<(), CudaError> {
+        self.context.bind()?;
+        // SAFETY: the stream lives until `Drop`.
+        unsafe { result::stream::synchronize(self.raw) }.during(|| "waiting for a stream".into())
+    }
+
+    /// Has work that is enqueued here from now on wait for `event`.
+    pub fn wait_for(&self, event: &Event) -> Result<(), CudaError> {
+        self.context.bind()?;
+        // SAFETY: stream and event live; the driver keeps what it needs of the event.
+        unsafe { result::stream::wait_event(self.raw, event.raw(), CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }
+            .during(|| "enqueueing a wait for an event".into())
+    }
+
+    /// Enqueues a memset.
+    ///
+    /// # Safety
+    /// `bytes` bytes at `address` must be allocated on this stream's GPU until the work is done, and nothing else may
+    /// use them meanwhile.
+    pub unsafe fn fill(&self, address: CUdeviceptr, bytes: usize, pattern: u8) -> Result<(), CudaError> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.context.bind()?;
+        // SAFETY: passed on to the caller.
+        unsafe { result::memset_d8_async(address, pattern, bytes, self.raw) }
+            .during(|| format!("enqueueing a memset of {bytes} bytes"))
+    }
+
+    /// Enqueues a kernel on a one-dimensional grid.
+    ///
+    /// # Safety
+    /// `arguments` must be those of the kernel's declaration, in number, order, size and meaning; every address in
+    /// them must be valid for what the kernel does with it, until the work is done.
+    pub unsafe fn launch(
+        &self,
+        kernel: Kernel<'_>,
+        blocks: u32,
+        threads: u32,
+        arguments: &[&dyn KernelArgument],
+    ) -> Result<(), CudaError> {
+        self.context.bind()?;
+        let mut pointers: Vec<*mut c_void> = arguments
+            .iter()
+            .map(|&argument| std::ptr::from_ref::<dyn KernelArgument>(argument).cast::<c_void>().cast_mut())
+            .collect();
+        // SAFETY: the driver copies the arguments before it returns; the rest is the caller's promise.
+        unsafe { result::launch_kernel(kernel.function, (blocks, 1, 1), (threads, 1, 1), 0, self.raw, &mut pointers) }
+            .during(|| format!("launching {} on {blocks} blocks of {threads} threads", kernel.name))
+    }
+
+    /// Records what `enqueue` puts on this stream into a graph, without running it.
+    pub fn capture(&self, enqueue: impl FnOnce(&Self) -> Result<(), CudaError>) -> Result<Graph, CudaError> {
+        self.context.bind()?;
+        // Thread-local: calls of other threads that must not be captured, such as allocations, still work.
+        let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // SAFETY: the stream lives; the capture is ended below on every path but a panic.
+        unsafe { result::stream::begin_capture(self.raw, mode) }.during(|| "beginning a capture".into())?;
+        let enqueued = enqueue(self);
+        // SAFETY: this stream is capturing.
+        let graph = unsafe { result::stream::end_capture(self.raw) }.during(|| "ending a capture".into());
+        // The enqueued call's own error says more than the capture that it invalidated.
+        match (enqueued, graph) {
+            (Ok(()), Ok(raw)) => Graph::instantiate(&self.context, raw),
+            (Ok(()), Err(error)) => Err(error),
+            (Err(error), Ok(raw)) => {
+                // SAFETY: the graph was just made and is used nowhere else.
+                let _ = unsafe { result::graph::destroy(raw) };
+                Err(error)
+            }
+            (Err(error), Err(_)) => Err(error),
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.context.bind().is_ok() {
+            // SAFETY: created in `new`; the driver lets enqueued work finish. An error means that the context is lost.
+            let _ = unsafe { result::stream::destroy(self.raw) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs an NVIDIA GPU"]
+    fn a_failed_capture_leaves_the_stream_usable() {
+        let stream = Stream::new(&Context::new(0).unwrap()).unwrap();
+        let error = stream.capture(|_| Err(CudaError::UnknownKernel("none".into()))).err().unwrap();
+        assert!(matches!(error, CudaError::UnknownKernel(_)));
+        stream.synchronize().unwrap();
+    }
+}

@@ -1,0 +1,32 @@
+//! Names of the kernels in the image.
+
+/// Every kernel. A launcher that asks for another name has a typing error, not an old image.
+pub const ALL: [&str; 27] = [
+    "resample_f32_f32",
+    "resample_f16_f32",
+    "resample_bf16_f32",
+    "resample_f32_i64",
+    "resample_f16_i64",
+    "resample_bf16_i64",
+    "fuse_f32_f32",
+    "fuse_f16_f32",
+    "fuse_bf16_f32",
+    "fuse_f32_i64",
+    "fuse_f16_i64",
+    "fuse_bf16_i64",
+    "voxelize_clear",
+    "voxelize_count",
+    "voxelize_occupancy",
+    "voxelize_index",
+    "voxelize_allocate",
+    "voxelize_scatter",
+    "voxelize_mean_f32",
+    "voxelize_mean_f16",
+    "voxelize_mean_bf16",
+    "voxelize_mean_finish",
+    "voxelize_max_f32",
+    "voxelize_max_f16",
+    "voxelize_max_bf16",
+    "voxelize_max_finish",
+    "count_differences",
+];

@@ -1,0 +1,92 @@
+//! The command line: parsed to plain values that do nothing.
+
+use std::path::PathBuf;
+
+/// What the program is asked to do.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "validation",
+    version,
+    about = "Takes GPU operators through determinism, accuracy and more, as matrix.yaml says",
+    long_about = "Takes GPU operators through the suites that matrix.yaml names, on the CPU and on every NVIDIA GPU of \
+                  this machine, and leaves evidence that a stranger can check and replay.\n\n\
+                  Exit status: 0 all passed, 1 something failed, 2 unusable input, 3 INCOMPLETE (the profile requires \
+                  something that this machine lacks), 4 the harness failed, 130 interrupted.",
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// Another task than running cells.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// What to run.
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// Tasks other than running cells.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
+pub enum Command {
+    /// Print the JSON Schema of the matrix, for editors and checkers.
+    Schema,
+    /// Print what this machine has, as planning sees it.
+    Machine,
+    /// Execute cells for a supervisor at the other end of standard input.
+    #[command(hide = true)]
+    Worker,
+    /// Look for GPUs and libraries, and print one line of JSON.
+    #[command(hide = true)]
+    Probe,
+}
+
+/// Which cells are run, on what, and where the evidence goes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArguments {
+    /// The matrix; by default `matrix.yaml` here, in a parent folder, or beside this program.
+    #[arg(long, value_name = "FILE")]
+    pub matrix: Option<PathBuf>,
+    /// The profile of the matrix to run.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// The folder of recorded inputs; by default `data` beside the matrix.
+    #[arg(long, value_name = "DIR", env = "ROBOCACHE_DATA")]
+    pub data: Option<PathBuf>,
+    /// The folder under which evidence is written; by default `bench_artifacts` beside the matrix.
+    #[arg(long, value_name = "DIR", env = "ROBOCACHE_OUTPUT")]
+    pub output: Option<PathBuf>,
+    /// Finish a run that was killed: its folder, its id, or `latest`.
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
+    pub resume: Option<String>,
+    /// The arguments of every Rust test program.
+    #[command(flatten)]
+    pub selection: libtest_mimic::Arguments,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_cargo_test_and_nextest_pass_is_understood() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap().run.selection;
+        assert!(parse("validation --list --format terse").list);
+        assert!(parse("validation --list --format terse --ignored").ignored);
+        let selection = parse("validation accuracy::fuse --exact --nocapture");
+        assert_eq!((selection.filter.as_deref(), selection.exact), (Some("accuracy::fuse"), true));
+        assert_eq!(parse("validation --skip cuda --skip f16 --test-threads=3").skip, ["cuda", "f16"]);
+    }
+
+    #[test]
+    fn a_filter_may_stand_beside_resume() {
+        let cli = Cli::try_parse_from(["validation", "--resume=latest", "fuse"]).unwrap();
+        assert_eq!(cli.run.resume.as_deref(), Some("latest"));
+        assert_eq!(cli.run.selection.filter.as_deref(), Some("fuse"));
+    }
+}

@@ -1,0 +1,54 @@
+//! Which folder a run's evidence goes to: a new one, one to be finished, or one shared under cargo-nextest.
+
+use std::{env, path::Path};
+
+use super::{
+    environment::{Environment, Filters, Selection},
+    program::Program,
+    run::{NextestRun, Run, RunError},
+};
+use crate::{cli::RunArguments, machine::Machine, matrix::Matrix, report::quoted};
+
+/// Opens the run that the arguments ask for, under `root`.
+pub fn open(
+    root: &Path,
+    matrix: &Matrix,
+    profile: &str,
+    machine: &Machine,
+    arguments: &RunArguments,
+) -> Result<Run, RunError> {
+    let text = matrix.text().as_bytes();
+    let filters = Filters {
+        include: arguments.selection.filter.clone().into_iter().collect(),
+        exact: arguments.selection.exact,
+        skip: arguments.selection.skip.clone(),
+    };
+    let selection = Selection::new(profile, filters, text);
+    let kernel_image =
+        robocache_kernels::IMAGE.embedded().map(|image| image.blake3.to_owned()).map_err(ToString::to_string);
+    let mut environment = Environment::collect(Program::current()?, selection, machine, kernel_image);
+    environment.invocation = invocation(arguments, profile);
+    match (&arguments.resume, NextestRun::current()) {
+        (Some(which), _) => Run::resume(root, which, environment),
+        (None, Some(shared)) => Run::join(root, &shared.name, environment, text),
+        (None, None) => Run::create(root, environment, text),
+    }
+}
+
+/// The words that start this program again as it was started, with this profile and without its filters.
+fn invocation(arguments: &RunArguments, profile: &str) -> String {
+    let program = env::args().next().unwrap_or_else(|| "validation".to_owned());
+    // Cargo says that it started this program; people then type what they typed before.
+    let mut words = match (env::var_os("CARGO"), cfg!(debug_assertions)) {
+        (Some(_), true) => "cargo run -p validation --".to_owned(),
+        (Some(_), false) => "cargo run --release -p validation --".to_owned(),
+        (None, _) => quoted(&program).into_owned(),
+    };
+    words += &format!(" --profile {}", quoted(profile));
+    for (option, path) in [("--matrix", &arguments.matrix), ("--data", &arguments.data)] {
+        if let Some(path) = path {
+            words += &format!(" {option} {}", quoted(&path.to_string_lossy()));
+        }
+    }
+    words
+}

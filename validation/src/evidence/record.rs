@@ -1,0 +1,25 @@
+//! What is written down about one execution of a cell.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{cell::Cell, observation::Outcome, verdict::Verdict};
+
+/// One attempt at one cell: everything a report says of it, and everything needed to repeat it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The cell, complete: suite with settings, operator, device, dtype, parameters, input and seed.
+    pub cell: Cell,
+    /// 1 for the first execution in this run; each retry counts one up.
+    pub attempt: u32,
+    /// When the cell was handed to a worker, or was found to be impossible here.
+    pub started: Timestamp,
+    /// Wall-clock time in milliseconds until its outcome was known; 0 if it was not executed.
+    pub elapsed_ms: f64,
+    /// BLAKE3 of the program that executed it, in hexadecimal: a run may be resumed, a record says by what.
+    pub program_hash: String,
+    /// The facts; absent if the cell was not executed.
+    pub outcome: Option<Outcome>,
+    /// The judgement of them.
+    pub verdict: Verdict,
+}

@@ -1,0 +1,153 @@
+//! Cells in, records out: each is judged as it ends, and shown only when its record is durable.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    io,
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use libtest_mimic::Arguments;
+
+use crate::{
+    cell::Cell,
+    evidence::{AppendError, Record, Run},
+    machine::Machine,
+    observation::Outcome,
+    plan::PlannedCell,
+    protocol::Recording,
+    report::progress::Progress,
+    supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions, interrupt},
+    verdict::{Verdict, judge},
+};
+
+/// Why the execution did not get to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutionError {
+    /// Evidence could not be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The system refuses threads.
+    #[error("cannot start the supervisor: {0}")]
+    Supervisor(#[from] io::Error),
+}
+
+/// A cell to be executed, and its recording.
+pub struct Selected<'a> {
+    /// The cell and whether it can run.
+    pub planned: &'a PlannedCell,
+    /// Its recorded input, if it has one.
+    pub recording: Option<Recording>,
+}
+
+/// Executes what was selected and not recorded yet. A cell that crashed or timed out is executed up to `retries` times
+/// more; one whose bits are wrong is not: a wrong answer that comes and goes is a wrong answer.
+pub fn execute(
+    run: &Run,
+    selected: Vec<Selected<'_>>,
+    supervisor: &Supervisor,
+    retries: u32,
+) -> Result<Execution, ExecutionError> {
+    let recorded = run.recorded_cells();
+    let rest: Vec<Selected<'_>> =
+        selected.into_iter().filter(|selected| !recorded.contains(selected.planned.cell.name.as_str())).collect();
+    let mut progress = Progress::new(rest.len() as u64);
+    let (acknowledged, durable) = mpsc::channel();
+
+    let execution = thread::scope(|scope| {
+        let shown = scope.spawn(move || {
+            for record in durable {
+                progress.ended(&record);
+            }
+            progress.finish();
+        });
+        let scribe = Scribe { run, acknowledged };
+        let execution = run_cells(&scribe, rest, supervisor, retries);
+        // The last sender ends the display.
+        drop(scribe);
+        let _ = shown.join();
+        execution
+    });
+    run.log().failure().map_or(Ok(execution), |failure| Err(failure.into()))
+}
+
+fn run_cells(scribe: &Scribe<'_>, rest: Vec<Selected<'_>>, supervisor: &Supervisor, retries: u32) -> Execution {
+    let mut jobs = Vec::new();
+    for Selected { planned, recording } in rest {
+        match &planned.skip {
+            Some(reason) => {
+                scribe.append(&planned.cell, 1, None, Verdict::Skip { reason: reason.clone() }, Duration::ZERO)
+            }
+            None => jobs.push(Job { index: jobs.len(), cell: planned.cell.clone(), recording }),
+        }
+    }
+    for attempt in 1..=retries + 1 {
+        let unlucky = Mutex::new(BTreeSet::new());
+        let cells: HashMap<usize, &Cell> = jobs.iter().map(|job| (job.index, &job.cell)).collect();
+        let execution = supervisor.execute(&jobs, &|event| match event {
+            Event::Started { .. } => {}
+            Event::Ended { index, outcome, elapsed } => {
+                let verdict = judge(cells[&index], &outcome);
+                if is_retried(&verdict) {
+                    unlucky.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
+                }
+                scribe.append(cells[&index], attempt, Some(outcome), verdict, elapsed);
+            }
+        });
+        let unlucky = unlucky.into_inner().unwrap_or_else(PoisonError::into_inner);
+        jobs.retain(|job| unlucky.contains(&job.index));
+        if jobs.is_empty() || execution == Execution::Interrupted {
+            return execution;
+        }
+    }
+    Execution::Complete
+}
+
+/// Whether another attempt may help: the machine may have been at fault.
+fn is_retried(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Pass | Verdict::Fail { .. } | Verdict::Skip { .. } => false,
+        Verdict::Timeout { .. } | Verdict::Crash { .. } | Verdict::Error { .. } => true,
+    }
+}
+
+/// Writes records, and passes them on when they are durable.
+struct Scribe<'a> {
+    run: &'a Run,
+    acknowledged: Sender<Record>,
+}
+
+impl Scribe<'_> {
+    fn append(&self, cell: &Cell, attempt: u32, outcome: Option<Outcome>, verdict: Verdict, elapsed: Duration) {
+        let record = Record {
+            cell: cell.clone(),
+            attempt,
+            started: Timestamp::now() - elapsed,
+            elapsed_ms: elapsed.as_secs_f64() * 1e3,
+            program_hash: self.run.environment().program.hash.clone(),
+            outcome,
+            verdict,
+        };
+        let acknowledged = self.acknowledged.clone();
+        self.run.log().append_then(&record.clone(), move |durable| match durable {
+            Ok(_) => drop(acknowledged.send(record)),
+            // Without evidence there is no point in going on; the log keeps the reason, and the run ends with it.
+            Err(_) => interrupt::request(),
+        });
+    }
+}
+
+/// One worker for each CPU, or as many as `--test-threads` says, and one for each GPU.
+pub fn start_supervisor(machine: &Machine, arguments: &Arguments) -> io::Result<Supervisor> {
+    Supervisor::new(SupervisorOptions {
+        cpu_workers: arguments.test_threads.unwrap_or(machine.cpus).max(1),
+        gpu_workers: machine.gpus.iter().map(|gpu| gpu.uuid.clone()).collect(),
+        no_capture: arguments.nocapture,
+        ..SupervisorOptions::for_this_program(["worker"])
+    })
+}

@@ -1,0 +1,72 @@
+//! Where the matrix, the recordings and the evidence lie.
+
+use std::{
+    collections::BTreeMap,
+    env, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{cli::RunArguments, dataset, execution::Selected, matrix::Matrix, plan::PlannedCell, protocol::Recording};
+
+/// Paths of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Locations {
+    /// The matrix.
+    pub(crate) matrix: PathBuf,
+    /// The folder of recorded inputs, if there is one.
+    pub(crate) data: Option<PathBuf>,
+    /// The folder under which evidence is written.
+    pub(crate) output: PathBuf,
+}
+
+/// Why there is nothing to start from.
+#[derive(Debug, thiserror::Error)]
+pub enum LocationError {
+    /// No matrix was named and none was found.
+    #[error(
+        "no matrix.yaml in {}, in a parent folder, or beside this program; name one with --matrix FILE",
+        .0.display()
+    )]
+    NoMatrix(PathBuf),
+    /// The system does not say where this is.
+    #[error("cannot find the current folder or this program: {0}")]
+    Nowhere(#[from] io::Error),
+}
+
+impl Locations {
+    /// Follows the arguments, and looks around where they are silent.
+    pub(crate) fn find(arguments: &RunArguments) -> Result<Self, LocationError> {
+        let here = env::current_dir()?;
+        let beside_program = env::current_exe()?.parent().map(|folder| folder.join("matrix.yaml"));
+        let found = || {
+            let above = here.ancestors().map(|folder| folder.join("matrix.yaml"));
+            above.chain(beside_program).find(|candidate| candidate.is_file())
+        };
+        let matrix = arguments.matrix.clone().or_else(found).ok_or(LocationError::NoMatrix(here))?;
+        let beside = |name| matrix.parent().unwrap_or(Path::new("")).join(name);
+        // A variable that is set to nothing names nothing.
+        let data = arguments.data.clone().filter(|folder| !folder.as_os_str().is_empty());
+        Ok(Self {
+            data: data.or_else(|| Some(beside("data")).filter(|folder| folder.is_dir())),
+            output: arguments.output.clone().unwrap_or_else(|| beside("bench_artifacts")),
+            matrix,
+        })
+    }
+
+    /// The recorded inputs of the matrix, and why each cannot be used here (`None`: it can).
+    pub(crate) fn recordings(&self, matrix: &Matrix) -> BTreeMap<String, Option<String>> {
+        matrix
+            .datasets()
+            .map(|(name, file)| (name.to_owned(), dataset::why_absent(self.data.as_deref(), file)))
+            .collect()
+    }
+
+    /// A planned cell with the recording that it reads.
+    pub(crate) fn attach_recording<'a>(&self, matrix: &Matrix, planned: &'a PlannedCell) -> Selected<'a> {
+        let recording = matrix.dataset(&planned.cell).and_then(|spec| {
+            let path = dataset::resolve(self.data.as_deref()?, &spec.file).ok()?;
+            Some(Recording { spec, path })
+        });
+        Selected { planned, recording }
+    }
+}

@@ -1,0 +1,221 @@
+//! The file as it is written: what its keys are, before anything is looked up.
+//!
+//! These types are the reference of the format. The program's JSON Schema is made from them, their comments included.
+
+use robocache_core::{distribution::Distribution, dtype::DType};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use super::{
+    choice::Choice, entries::Entries, literal::Literal, place::Located, problem::ProblemSection,
+    requirement::Requirement,
+};
+use crate::{
+    cell::Device,
+    dataset::{DatasetFormat, Expectation},
+    suites::{AccuracySettings, DeterminismSettings},
+};
+
+/// What is validated: suites x operators x devices x dtypes x problems x inputs, and the profiles that select from it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "RoboCache validation matrix")]
+pub(crate) struct Document {
+    /// The version of this format: 1.
+    #[expect(dead_code, reason = "read and judged before the rest; here so that it is a known key")]
+    pub(crate) version: u64,
+    /// The number from which the seed of every cell is derived, together with the cell's name alone.
+    pub(crate) seed: u64,
+    /// Where operators run.
+    pub(crate) devices: Vec<Located<Device>>,
+    /// What every cell may use unless `set` says otherwise.
+    pub(crate) limits: LimitsSection,
+    /// The suites, with the settings that hold unless `set` says otherwise.
+    pub(crate) suites: SuitesSection,
+    /// The operators, by name, with their problems.
+    pub(crate) operators: Entries<OperatorSection>,
+    /// Recorded inputs, by name.
+    #[serde(default)]
+    pub(crate) datasets: Entries<DatasetSection>,
+    /// Cells that are not executed, and why.
+    #[serde(default)]
+    pub(crate) exclude: Vec<ExcludeSection>,
+    /// Cells that are told something else than their profile says, and why.
+    #[serde(default, rename = "override")]
+    pub(crate) overrides: Vec<OverrideSection>,
+    /// Named selections of cells.
+    pub(crate) profiles: Located<Entries<ProfileSection>>,
+}
+
+/// Explicit limits of resources.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitsSection {
+    /// Wall-clock seconds after which a cell's worker is killed.
+    #[schemars(range(min = 1))]
+    pub(crate) deadline_s: Located<u64>,
+    /// Host memory in MiB that a cell's worker may allocate; without it there is no limit.
+    #[schemars(range(min = 1))]
+    pub(crate) memory_mib: Option<Located<u64>>,
+}
+
+/// The settings of each suite. A suite that is left out is not run.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SuitesSection {
+    /// The same bits in every way of running.
+    pub(crate) determinism: Option<Located<DeterminismSettings>>,
+    /// The right values, within a derived bound.
+    pub(crate) accuracy: Option<Located<AccuracySettings>>,
+}
+
+/// One operator.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OperatorSection {
+    /// Element types of the data; all that the operator has if left out.
+    #[serde(default = "Choice::<DType>::all")]
+    #[schemars(schema_with = "dtypes")]
+    pub(crate) dtypes: Choice<DType>,
+    /// Named groups of problems. An argument may be one value or a list of values, one problem for each of them; several
+    /// such lists make a problem for every combination. `dtypes` narrows the element types of these problems.
+    pub(crate) problems: Entries<Vec<Located<ProblemSection>>>,
+}
+
+/// A recorded input.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DatasetSection {
+    /// The file, relative to the data folder.
+    pub(crate) file: Located<String>,
+    /// How it is read.
+    pub(crate) format: DatasetFormat,
+    /// The operator that it feeds.
+    pub(crate) operator: Located<String>,
+    /// The operator's arguments that the recording does not decide; lists as in problems.
+    #[serde(default)]
+    pub(crate) parameters: Option<Located<Entries<Literal>>>,
+    /// Element types to which the data is rounded; those of the operator in this matrix if left out.
+    #[serde(default = "Choice::<DType>::all")]
+    #[schemars(schema_with = "dtypes")]
+    pub(crate) dtypes: Choice<DType>,
+    /// For trajectories: the rate in hertz of the uniform timeline onto which the recording is resampled.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub(crate) rate_hz: Option<Located<f64>>,
+    /// What must come of it: `accepted`, or `rejected` with the kind of fault.
+    #[serde(default)]
+    pub(crate) expect: Expectation,
+}
+
+/// Cells that are not executed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExcludeSection {
+    /// Names of cells; `*` stands for any characters, `?` for one.
+    pub(crate) cells: Located<String>,
+    /// Why.
+    #[schemars(length(min = 1))]
+    pub(crate) reason: Located<String>,
+}
+
+/// Cells that are told something else than their profile says.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OverrideSection {
+    /// Names of cells; `*` stands for any characters, `?` for one.
+    pub(crate) cells: Located<String>,
+    /// The settings and limits that they get instead.
+    #[schemars(schema_with = "changes")]
+    pub(crate) set: Entries<serde_json::Value>,
+    /// Why.
+    #[schemars(length(min = 1))]
+    pub(crate) reason: Located<String>,
+    /// The last day, as YYYY-MM-DD, on which this may hold. Needed where a check gets looser; after it the matrix is
+    /// invalid.
+    #[schemars(extend("format" = "date"))]
+    pub(crate) expires: Option<Located<String>>,
+}
+
+/// A named selection of cells, and what it needs.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProfileSection {
+    /// One sentence on what it is for.
+    pub(crate) description: String,
+    /// What the machine must have; if it lacks any of it, the run is INCOMPLETE.
+    #[serde(default)]
+    pub(crate) requires: Vec<Requirement>,
+    /// How often a cell that crashed or timed out is executed again. A wrong result is never retried.
+    #[serde(default)]
+    pub(crate) retries: u32,
+    /// Settings and limits that its cells get.
+    #[serde(default)]
+    #[schemars(schema_with = "changes")]
+    pub(crate) set: Entries<serde_json::Value>,
+    /// Its cells are those of all these selections; no cell may be in two of them.
+    #[schemars(length(min = 1))]
+    pub(crate) select: Located<Vec<Located<SelectionSection>>>,
+}
+
+/// Every combination of what is listed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SelectionSection {
+    /// Suites, by name.
+    #[serde(default = "Choice::<String>::all")]
+    pub(crate) suites: Choice<String>,
+    /// Operators, by name.
+    #[serde(default = "Choice::<String>::all")]
+    pub(crate) operators: Choice<String>,
+    /// Devices.
+    #[serde(default = "Choice::<Device>::all")]
+    pub(crate) devices: Choice<Device>,
+    /// Element types, of those that each operator lists.
+    #[serde(default = "Choice::<DType>::all")]
+    #[schemars(schema_with = "dtypes")]
+    pub(crate) dtypes: Choice<DType>,
+    /// Groups of problems with generated inputs; none if left out.
+    #[serde(default = "Choice::<String>::none")]
+    pub(crate) problems: Choice<String>,
+    /// Distributions of generated inputs, of those that each operator has.
+    #[serde(default = "Choice::<Distribution>::all")]
+    #[schemars(schema_with = "distributions")]
+    pub(crate) distributions: Choice<Distribution>,
+    /// Recorded inputs; none if left out.
+    #[serde(default = "Choice::<String>::none")]
+    pub(crate) datasets: Choice<String>,
+    /// Settings and limits that these cells get.
+    #[serde(default)]
+    #[schemars(schema_with = "changes")]
+    pub(crate) set: Entries<serde_json::Value>,
+}
+
+fn choice(words: &[&str]) -> Schema {
+    json_schema!({ "anyOf": [{ "const": "all" }, { "type": "array", "items": { "enum": words } }] })
+}
+
+fn dtypes(_: &mut SchemaGenerator) -> Schema {
+    choice(&DType::ALL.map(DType::name))
+}
+
+fn distributions(_: &mut SchemaGenerator) -> Schema {
+    let words: Vec<_> = Distribution::ALL.iter().map(|distribution| distribution.name()).collect();
+    choice(&words)
+}
+
+/// What `set` may say: limits, and the settings of any suite.
+fn changes(generator: &mut SchemaGenerator) -> Schema {
+    let mut properties = serde_json::Map::new();
+    for section in [
+        LimitsSection::json_schema(generator),
+        DeterminismSettings::json_schema(generator),
+        AccuracySettings::json_schema(generator),
+    ] {
+        if let Some(serde_json::Value::Object(more)) = section.get("properties") {
+            properties.extend(more.clone());
+        }
+    }
+    let description = "Whether each of these cells gets a worker process of its own.";
+    properties.insert("own_process".to_owned(), serde_json::json!({ "type": "boolean", "description": description }));
+    json_schema!({ "type": "object", "additionalProperties": false, "properties": properties })
+}

@@ -1,0 +1,164 @@
+//! The matrix, checked: every name in it is known, and every argument is valid.
+
+use jiff::civil::Date;
+use robocache_core::{distribution::Distribution, dtype::DType};
+
+use super::{
+    Diagnostic, Requirement, arguments::Arguments, changes::Changes, choice::Choice, pattern::Pattern, place::Place,
+    source::Source, suggestion::one_of,
+};
+use crate::{
+    cell::{Cell, Device, Input, Limits},
+    dataset::DatasetSpec,
+    suites::SuiteSettings,
+};
+
+/// A matrix whose names and arguments are known to be valid.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    pub(crate) source: Source,
+    pub(crate) seed: u64,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) limits: Limits,
+    pub(crate) suites: Vec<SuiteSettings>,
+    pub(crate) operators: Vec<OperatorRow>,
+    pub(crate) datasets: Vec<DatasetRow>,
+    pub(crate) excludes: Vec<Exclude>,
+    pub(crate) overrides: Vec<Override>,
+    pub(crate) profiles: Vec<Profile>,
+    /// Where the profiles are listed.
+    pub(crate) profiles_place: Place,
+}
+
+/// An operator with its problems.
+#[derive(Clone, Debug)]
+pub(crate) struct OperatorRow {
+    pub(crate) name: String,
+    pub(crate) dtypes: Vec<DType>,
+    pub(crate) groups: Vec<ProblemGroup>,
+}
+
+/// Problems of one name.
+#[derive(Clone, Debug)]
+pub(crate) struct ProblemGroup {
+    pub(crate) name: String,
+    pub(crate) problems: Vec<ProblemRow>,
+}
+
+/// One problem.
+#[derive(Clone, Debug)]
+pub(crate) struct ProblemRow {
+    pub(crate) arguments: Arguments,
+    pub(crate) dtypes: Vec<DType>,
+}
+
+/// A recorded input: one dataset for each combination of its arguments.
+#[derive(Clone, Debug)]
+pub(crate) struct DatasetRow {
+    pub(crate) name: String,
+    pub(crate) spec: DatasetSpec,
+    pub(crate) dtypes: Vec<DType>,
+    pub(crate) arguments: Vec<Arguments>,
+}
+
+/// Cells that are not executed.
+#[derive(Clone, Debug)]
+pub(crate) struct Exclude {
+    pub(crate) cells: Pattern,
+    pub(crate) place: Place,
+    pub(crate) reason: String,
+}
+
+/// Cells that are told something else than their profile says.
+#[derive(Clone, Debug)]
+pub(crate) struct Override {
+    pub(crate) cells: Pattern,
+    pub(crate) place: Place,
+    pub(crate) changes: Changes,
+    pub(crate) expires: Option<Expiry>,
+}
+
+/// The last day of an override.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expiry {
+    pub(crate) date: Date,
+    pub(crate) place: Place,
+}
+
+/// A named selection of cells, and what it needs.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// The name that is asked for.
+    pub name: String,
+    /// One sentence on what it is for.
+    pub description: String,
+    /// What the machine must have.
+    pub requires: Vec<Requirement>,
+    /// How often a cell that crashed or timed out is executed again.
+    pub retries: u32,
+    pub(crate) place: Place,
+    pub(crate) changes: Changes,
+    pub(crate) selections: Vec<Selection>,
+}
+
+/// Every combination of what is chosen.
+#[derive(Clone, Debug)]
+pub(crate) struct Selection {
+    pub(crate) place: Place,
+    pub(crate) suites: Choice<String>,
+    pub(crate) operators: Choice<String>,
+    pub(crate) devices: Choice<Device>,
+    pub(crate) dtypes: Choice<DType>,
+    pub(crate) problems: Choice<String>,
+    pub(crate) distributions: Choice<Distribution>,
+    pub(crate) datasets: Choice<String>,
+    pub(crate) changes: Changes,
+}
+
+impl Matrix {
+    /// BLAKE3 of the file's bytes, in hexadecimal: which matrix some evidence is of.
+    pub fn hash(&self) -> String {
+        blake3::hash(self.source.text.as_bytes()).to_hex().to_string()
+    }
+
+    /// The file as it was read, for evidence.
+    pub fn text(&self) -> &str {
+        &self.source.text
+    }
+
+    /// The file's name as it was given.
+    pub fn file_name(&self) -> &str {
+        &self.source.name
+    }
+
+    /// The profiles in the order of the file.
+    pub fn profiles(&self) -> &[Profile] {
+        &self.profiles
+    }
+
+    /// The profile of this name.
+    pub fn profile(&self, name: &str) -> Result<&Profile, Diagnostic> {
+        self.profiles.iter().find(|profile| profile.name == name).ok_or_else(|| {
+            let names: Vec<_> = self.profiles.iter().map(|profile| profile.name.as_str()).collect();
+            let message = format!("there is no profile `{name}` in this matrix");
+            self.source.diagnostic(self.profiles_place, message).label(one_of(name, &names))
+        })
+    }
+
+    /// The recorded inputs: name in the matrix and file relative to the data folder.
+    pub fn datasets(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.datasets.iter().map(|dataset| (dataset.name.as_str(), dataset.spec.file.as_str()))
+    }
+
+    /// What the matrix says of a cell's recorded input, with the cell's own arguments; `None` if its input is generated
+    /// or the cell is of another matrix.
+    pub fn dataset(&self, cell: &Cell) -> Option<DatasetSpec> {
+        match &cell.input {
+            Input::Generated(_) => None,
+            Input::Recorded(name) => {
+                let row = self.datasets.iter().find(|dataset| dataset.name == *name)?;
+                Some(DatasetSpec { parameters: cell.parameters.clone(), ..row.spec.clone() })
+            }
+        }
+    }
+}

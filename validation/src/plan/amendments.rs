@@ -1,0 +1,78 @@
+//! Overrides and excludes, applied to the cells that their patterns match.
+
+use jiff::civil::Date;
+
+use super::cells::Draft;
+use crate::matrix::{Diagnostic, Matrix, looser_limits};
+
+/// The overrides and excludes of a matrix, and which of them have matched a cell.
+pub(super) struct Amendments<'a> {
+    matrix: &'a Matrix,
+    overrides_used: Vec<bool>,
+    excludes_used: Vec<bool>,
+}
+
+impl<'a> Amendments<'a> {
+    /// Those of `matrix`, unless one of them expired before `today`.
+    pub(super) fn new(matrix: &'a Matrix, today: Date) -> Result<Self, Diagnostic> {
+        for expiry in matrix.overrides.iter().filter_map(|change| change.expires) {
+            if expiry.date < today {
+                let message = format!("this override expired on {}", expiry.date);
+                let help = "repair what it works around and remove it, or renew it with a reason that still holds";
+                return Err(matrix.source.diagnostic(expiry.place, message).help(help));
+            }
+        }
+        Ok(Self {
+            matrix,
+            overrides_used: vec![false; matrix.overrides.len()],
+            excludes_used: vec![false; matrix.excludes.len()],
+        })
+    }
+
+    /// Makes the changes of every override that matches. One that loosens a check must have an expiry date.
+    pub(super) fn override_cell(&mut self, draft: &mut Draft) -> Result<(), Diagnostic> {
+        let source = &self.matrix.source;
+        for (change, used) in self.matrix.overrides.iter().zip(&mut self.overrides_used) {
+            if !change.cells.matches(&draft.cell.name) {
+                continue;
+            }
+            *used = true;
+            let (suite, limits) = (draft.cell.suite.clone(), draft.cell.limits);
+            change.changes.apply(&mut draft.cell.suite, &mut draft.cell.limits, source)?;
+            let looser = draft.cell.suite.is_looser_than(&suite) || looser_limits(&draft.cell.limits, &limits);
+            if looser && change.expires.is_none() {
+                let message = "this override loosens a check and has no `expires`";
+                let help = "add the last day on which it may hold, such as `expires: 2027-01-31`";
+                let label = format!("less is demanded of {}", draft.cell.name);
+                return Err(source.diagnostic(change.place, message).label(label).help(help));
+            }
+        }
+        Ok(())
+    }
+
+    /// The reason of the first exclude that matches.
+    pub(super) fn exclusion(&mut self, draft: &Draft) -> Option<&'a str> {
+        let mut reason = None;
+        for (exclude, used) in self.matrix.excludes.iter().zip(&mut self.excludes_used) {
+            if exclude.cells.matches(&draft.cell.name) {
+                *used = true;
+                reason = reason.or(Some(exclude.reason.as_str()));
+            }
+        }
+        reason
+    }
+
+    /// Fails if one of them matched no cell of any profile: what it was written for is gone, or its pattern is wrong.
+    pub(super) fn finish(self) -> Result<(), Diagnostic> {
+        let overrides = self.matrix.overrides.iter().map(|change| change.place).zip(self.overrides_used);
+        let excludes = self.matrix.excludes.iter().map(|exclude| exclude.place).zip(self.excludes_used);
+        match overrides.chain(excludes).find(|&(_, used)| !used) {
+            None => Ok(()),
+            Some((place, _)) => Err(self
+                .matrix
+                .source
+                .diagnostic(place, "this pattern matches no cell of any profile")
+                .help("a cell's name is `suite::operator::device::dtype::problem::input`; `*` stands for anything")),
+        }
+    }
+}

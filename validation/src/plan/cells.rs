@@ -1,0 +1,183 @@
+//! The cells that a profile stands for, on any machine.
+
+use std::collections::HashMap;
+
+use robocache_core::{
+    dtype::DType,
+    operator::Operator,
+    parameters::{Parameters, Value},
+    random::Seed,
+    registry::Registry,
+};
+
+use crate::{
+    cell::{Cell, Device, Input},
+    dataset::Expectation,
+    matrix::{DatasetRow, Diagnostic, Matrix, OperatorRow, Place, Profile, Selection},
+    suites::SuiteSettings,
+};
+
+/// The most cells that a profile may have.
+const CELL_LIMIT: usize = 200_000;
+
+/// A cell before anything is known of the machine.
+pub(super) struct Draft {
+    pub(super) cell: Cell,
+    /// Whether the operator has an implementation for the cell's device.
+    pub(super) implemented: bool,
+    /// Where its arguments were written.
+    arguments: Place,
+    /// The selection that chose it.
+    selection: Place,
+}
+
+/// What every cell of one part of a selection has in common.
+struct Part<'a> {
+    matrix: &'a Matrix,
+    profile: &'a Profile,
+    selection: &'a Selection,
+    suite: &'a SuiteSettings,
+    operator: &'a dyn Operator,
+    device: Device,
+    dtype: DType,
+}
+
+/// The cells of one profile in order: selection by selection, then by the parts of the name from left to right.
+pub(super) fn drafts(matrix: &Matrix, profile: &Profile, registry: &Registry) -> Result<Vec<Draft>, Diagnostic> {
+    let mut drafts = Vec::new();
+    for selection in &profile.selections {
+        let before = drafts.len();
+        for suite in matrix.suites.iter().filter(|suite| selection.suites.contains(suite.name())) {
+            for row in matrix.operators.iter().filter(|row| selection.operators.contains(row.name.as_str())) {
+                let operator = find(registry, row, matrix, selection)?;
+                for &device in matrix.devices.iter().filter(|device| selection.devices.contains(*device)) {
+                    for &dtype in row.dtypes.iter().filter(|dtype| selection.dtypes.contains(*dtype)) {
+                        let part = Part { matrix, profile, selection, suite, operator, device, dtype };
+                        part.generated(row, &mut drafts)?;
+                        part.recorded(&mut drafts)?;
+                        if drafts.len() > CELL_LIMIT {
+                            let message = format!("`{}` has more than {CELL_LIMIT} cells", profile.name);
+                            return Err(matrix.source.diagnostic(selection.place, message));
+                        }
+                    }
+                }
+            }
+        }
+        if drafts.len() == before {
+            let message = format!("this selection of `{}` has no cell", profile.name);
+            let help = "name `problems` or `datasets` that the chosen operators, dtypes and distributions have";
+            return Err(matrix.source.diagnostic(selection.place, message).help(help));
+        }
+    }
+    if drafts.is_empty() {
+        return Err(matrix.source.diagnostic(profile.place, format!("the profile `{}` has no cell", profile.name)));
+    }
+    refuse_equal_names(&drafts, matrix, profile)?;
+    Ok(drafts)
+}
+
+fn find<'a>(
+    registry: &'a Registry,
+    row: &OperatorRow,
+    matrix: &Matrix,
+    selection: &Selection,
+) -> Result<&'a dyn Operator, Diagnostic> {
+    registry.get(&row.name).map(|operator| &**operator).ok_or_else(|| {
+        let message = format!("the operator `{}` of this matrix is not registered", row.name);
+        matrix.source.diagnostic(selection.place, message)
+    })
+}
+
+impl Part<'_> {
+    /// Cells with inputs drawn from distributions.
+    fn generated(&self, row: &OperatorRow, drafts: &mut Vec<Draft>) -> Result<(), Diagnostic> {
+        for group in row.groups.iter().filter(|group| self.selection.problems.contains(group.name.as_str())) {
+            for row in group.problems.iter().filter(|row| row.dtypes.contains(&self.dtype)) {
+                let arguments = &row.arguments;
+                let problem = arguments.problem(self.operator, self.dtype, &self.matrix.source)?;
+                let implemented = self.device == Device::Cpu || problem.cuda().is_some();
+                let name = problem.name();
+                let distributions = self.operator.distributions().iter();
+                for &distribution in distributions.filter(|&chosen| self.selection.distributions.contains(chosen)) {
+                    let input = Input::Generated(distribution);
+                    let cell = self.cell(&name, input, arguments.parameters.clone(), Expectation::Accepted)?;
+                    let selection = self.selection.place;
+                    drafts.push(Draft { cell, implemented, arguments: arguments.place, selection });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Cells with recorded inputs.
+    fn recorded(&self, drafts: &mut Vec<Draft>) -> Result<(), Diagnostic> {
+        let fits = |row: &&DatasetRow| {
+            row.spec.operator == self.operator.name()
+                && row.dtypes.contains(&self.dtype)
+                && self.selection.datasets.contains(row.name.as_str())
+        };
+        for row in self.matrix.datasets.iter().filter(fits) {
+            for arguments in &row.arguments {
+                let problem = arguments.partial_problem(self.operator, self.dtype, &self.matrix.source)?;
+                let implemented = self.device == Device::Cpu || problem.is_none_or(|problem| problem.cuda().is_some());
+                let input = Input::Recorded(row.name.clone());
+                let parameters = arguments.parameters.clone();
+                let cell = self.cell(&recorded_name(&parameters), input, parameters, row.spec.expect.clone())?;
+                let selection = self.selection.place;
+                drafts.push(Draft { cell, implemented, arguments: arguments.place, selection });
+            }
+        }
+        Ok(())
+    }
+
+    fn cell(
+        &self,
+        problem: &str,
+        input: Input,
+        parameters: Parameters,
+        expect: Expectation,
+    ) -> Result<Cell, Diagnostic> {
+        let Self { matrix, profile, selection, device, dtype, suite: _, operator: _ } = *self;
+        let (mut suite, mut limits) = (self.suite.clone(), matrix.limits);
+        for changes in [&profile.changes, &selection.changes] {
+            changes.apply(&mut suite, &mut limits, &matrix.source)?;
+        }
+        let operator = self.operator.name().to_owned();
+        // The device is no part of the data's name: all devices get the same data.
+        let data_name = Cell::data_name(suite.name(), &operator, dtype, problem, &input);
+        let seed = Seed::root(matrix.seed).derive(&data_name);
+        let name = format!("{}::{operator}::{device}::{dtype}::{problem}::{input}", suite.name());
+        Ok(Cell { name, suite, operator, device, dtype, parameters, input, expect, seed, limits })
+    }
+}
+
+/// What stands for the problem in the name of a cell whose extents the recording decides: the words among its
+/// arguments, such as `mean`.
+fn recorded_name(parameters: &Parameters) -> String {
+    let words: Vec<_> = parameters
+        .iter()
+        .filter_map(|(_, value)| match value {
+            Value::Word(word) => Some(word.as_str()),
+            Value::Integer(_) | Value::Number(_) | Value::List(_) => None,
+        })
+        .collect();
+    if words.is_empty() { "recorded".to_owned() } else { words.join("_") }
+}
+
+/// A name is an identity: two cells of one name would overwrite each other's evidence.
+fn refuse_equal_names(drafts: &[Draft], matrix: &Matrix, profile: &Profile) -> Result<(), Diagnostic> {
+    let mut names = HashMap::new();
+    for draft in drafts {
+        if let Some(first) = names.insert(&draft.cell.name, draft) {
+            let (place, earlier) = if first.selection == draft.selection {
+                (draft.arguments, first.arguments)
+            } else {
+                (draft.selection, first.selection)
+            };
+            let message = format!("`{}` has two cells of one name", profile.name);
+            let help = format!("the first of them comes from line {}", earlier.line);
+            return Err(matrix.source.diagnostic(place, message).label(&draft.cell.name).help(help));
+        }
+    }
+    Ok(())
+}

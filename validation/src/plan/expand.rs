@@ -1,0 +1,77 @@
+//! From a matrix, a profile and the machine's facts to a plan: pure.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+use robocache_core::registry::Registry;
+
+use super::{
+    Plan, PlannedCell, SkipReason,
+    amendments::Amendments,
+    cells::{Draft, drafts},
+};
+use crate::{
+    cell::{Device, Input},
+    machine::Machine,
+    matrix::{Diagnostic, Matrix},
+};
+
+impl Plan {
+    /// The cells of `profile` in their order. Those that cannot run on `machine` stay, with the reason.
+    ///
+    /// Every profile is expanded, not only the one that is asked for: a mistake in any of them is one diagnostic today
+    /// instead of a surprise on the machine that runs it, and an exclude is known to match something.
+    pub fn expand(
+        matrix: &Matrix,
+        profile: &str,
+        machine: &Machine,
+        registry: &Registry,
+        today: Date,
+    ) -> Result<Self, Diagnostic> {
+        let chosen = matrix.profile(profile)?;
+        let mut amendments = Amendments::new(matrix, today)?;
+        let mut cells = Vec::new();
+        for profile in matrix.profiles() {
+            let drafts = drafts(matrix, profile, registry)?;
+            for mut draft in drafts {
+                amendments.override_cell(&mut draft)?;
+                let exclusion = amendments.exclusion(&draft);
+                if profile.name == chosen.name {
+                    let skip = exclusion
+                        .map(|reason| SkipReason::Excluded(reason.to_owned()))
+                        .or_else(|| absence(&draft, machine));
+                    cells.push(PlannedCell { cell: draft.cell, skip });
+                }
+            }
+        }
+        amendments.finish()?;
+        let datasets: BTreeSet<_> = cells.iter().filter_map(|planned| dataset(&planned.cell.input)).collect();
+        let datasets: Vec<_> = datasets.into_iter().collect();
+        let missing_requirements =
+            chosen.requires.iter().filter_map(|requirement| requirement.missing(machine, &datasets)).collect();
+        Ok(Self { cells, missing_requirements })
+    }
+}
+
+/// What the cell needs and `machine` lacks.
+fn absence(draft: &Draft, machine: &Machine) -> Option<SkipReason> {
+    let cell = &draft.cell;
+    match cell.device {
+        Device::Cuda if machine.gpus.is_empty() => {
+            return Some(SkipReason::MachineLacks(machine.cuda_absence().to_owned()));
+        }
+        Device::Cuda if !draft.implemented => {
+            return Some(SkipReason::MachineLacks(format!("a CUDA implementation of `{}`", cell.operator)));
+        }
+        Device::Cpu | Device::Cuda => {}
+    }
+    let name = dataset(&cell.input)?;
+    machine.dataset_absence(name).map(|absence| SkipReason::DatasetMissing(format!("{name}: {absence}")))
+}
+
+fn dataset(input: &Input) -> Option<&str> {
+    match input {
+        Input::Generated(_) => None,
+        Input::Recorded(name) => Some(name),
+    }
+}

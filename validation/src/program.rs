@@ -1,0 +1,80 @@
+//! From the command line to an exit status.
+
+use std::{io::Write, process::ExitCode};
+
+use clap::Parser;
+use robocache_core::registry::Registry;
+
+use crate::{
+    Ask,
+    cli::{Cli, Command},
+    exit::Exit,
+    machine::Machine,
+    matrix, suites, validate, worker,
+};
+
+/// The program over these operators: ten lines of `main.rs` make a harness of a stranger's crate.
+///
+/// ```no_run
+/// use robocache_core::registry::Registry;
+///
+/// fn main() -> std::process::ExitCode {
+///     let mut registry = Registry::new();
+///     // registry.register(MyOperator)...
+///     validation::main(registry)
+/// }
+/// ```
+pub fn main(registry: Registry) -> ExitCode {
+    start(&registry, Cli::parse(), "quick", EmptySelection::IsRefused)
+}
+
+/// The program as a Rust test target with `harness = false`, whose cells cargo-nextest runs one by one.
+///
+/// `profile` is what runs unless `--profile` says otherwise. `cargo test NAME` hands its filter to every test program,
+/// so one that selects nothing here is no error.
+pub fn test_main(registry: Registry, profile: &str) -> ExitCode {
+    start(&registry, Cli::parse(), profile, EmptySelection::IsAccepted)
+}
+
+/// What it means that no cell is selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EmptySelection {
+    /// Somebody mistyped: a run of nothing must not look green.
+    IsRefused,
+    /// The filter is meant for other test programs.
+    IsAccepted,
+}
+
+fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: EmptySelection) -> ExitCode {
+    let exit = match cli.command {
+        Some(Command::Worker) => work(registry),
+        Some(Command::Schema) => print(&matrix::schema(registry)),
+        Some(Command::Machine) => print(&Machine::probe()),
+        Some(Command::Probe) => print(&Machine::probe_here()),
+        None => {
+            let ask = Ask { arguments: cli.run, default_profile: default_profile.to_owned(), empty_selection };
+            validate(registry, &ask).unwrap_or_else(|stop| {
+                anstream::eprintln!("{}", stop.styled());
+                stop.exit()
+            })
+        }
+    };
+    exit.into()
+}
+
+fn print(value: &impl serde::Serialize) -> Exit {
+    let text = serde_json::to_string_pretty(value).expect("maps with string keys and finite numbers only");
+    // A reader that closed the pipe, such as `head`, has seen enough.
+    let _ = writeln!(std::io::stdout(), "{text}");
+    Exit::Passed
+}
+
+fn work(registry: &Registry) -> Exit {
+    match worker::serve(registry, suites::execute, suites::digest) {
+        Ok(()) => Exit::Passed,
+        Err(error) => {
+            eprintln!("worker: {error}");
+            Exit::HarnessFailed
+        }
+    }
+}

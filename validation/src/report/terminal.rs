@@ -1,0 +1,134 @@
+//! What people read while a run goes on and when it ends.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::{
+    repeat_command,
+    summary::{Counts, Summary},
+};
+use crate::{
+    evidence::{Environment, Record},
+    plan::SkipReason,
+    verdict::Verdict,
+};
+
+/// One line for one cell, as it ends.
+pub fn cell_line(record: &Record) -> String {
+    let style = style(&record.verdict);
+    let word = record.verdict.word();
+    let seconds = record.elapsed_ms / 1e3;
+    format!("{style}{word:>8}{style:#} [{seconds:>8.3} s] {}", record.cell.name)
+}
+
+/// What is wrong with one cell, and the command that repeats it; nothing if it did not fail.
+pub fn failure(environment: &Environment, record: &Record) -> Option<String> {
+    let detail = match &record.verdict {
+        Verdict::Pass | Verdict::Skip { .. } => return None,
+        Verdict::Fail { reason } => reason.clone(),
+        Verdict::Timeout { deadline_ms } => format!("did not end within {:.1} s", *deadline_ms as f64 / 1e3),
+        Verdict::Crash { cause, detail } if detail.is_empty() => format!("{cause}, and nothing was printed"),
+        Verdict::Crash { cause, detail } => format!("{cause}\n{detail}"),
+        Verdict::Error { message } => message.clone(),
+    };
+    let style = style(&record.verdict);
+    let mut text = format!("{style}{:>8}{style:#} {}\n", record.verdict.word(), record.cell.name);
+    for line in detail.lines() {
+        let _ = writeln!(text, "         {line}");
+    }
+    let _ = writeln!(text, "         repeat: {}", repeat_command(environment, &record.cell.name));
+    Some(text)
+}
+
+/// The table of suites, operators and devices, with their sum.
+pub fn table(summary: &Summary) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "suite", "operator", "device", "pass", "fail", "timeout", "crash", "error", "skip", "elements", "of bound",
+        "time",
+    ]);
+    for (key, counts) in &summary.rows {
+        table.add_row(row([&key.suite, &key.operator, &key.device], counts));
+    }
+    table.add_row(row(["all", "", ""], &summary.total));
+    for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
+
+fn row(names: [&str; 3], counts: &Counts) -> Vec<String> {
+    let count = |count: u64| if count == 0 { "-".to_owned() } else { count.to_string() };
+    let fraction = match counts.fraction_of_bound {
+        Some(fraction) if fraction > 1.0 => "> 1".to_owned(),
+        Some(fraction) => format!("{fraction:.2}"),
+        None => "-".to_owned(),
+    };
+    let numbers = [counts.passed, counts.failed, counts.timed_out, counts.crashed, counts.errors, counts.skipped];
+    names
+        .map(str::to_owned)
+        .into_iter()
+        .chain(numbers.map(count))
+        .chain([magnitude(counts.elements), fraction, format!("{:.1} s", counts.elapsed_ms / 1e3)])
+        .collect()
+}
+
+/// A large count with three significant digits, such as `1.23 G`.
+fn magnitude(count: u64) -> String {
+    let value = count as f64;
+    match count {
+        0 => "-".to_owned(),
+        1..1_000 => count.to_string(),
+        1_000..1_000_000 => format!("{:.1} k", value / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} M", value / 1e6),
+        1_000_000_000.. => format!("{:.2} G", value / 1e9),
+    }
+}
+
+/// Why cells were skipped, most frequent first; empty if none was.
+pub fn skips(summary: &Summary) -> String {
+    let mut reasons: Vec<(&SkipReason, u64)> = summary.skips.iter().map(|(reason, &count)| (reason, count)).collect();
+    reasons.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+    let mut text = String::new();
+    for (reason, count) in reasons {
+        let _ = writeln!(text, "{count:>8} skipped: {reason}");
+    }
+    text
+}
+
+/// The last line.
+pub fn conclusion(summary: &Summary, missing_requirements: &[String]) -> String {
+    let total = &summary.total;
+    let (word, color) = if total.failures() > 0 {
+        ("FAILED", AnsiColor::Red)
+    } else if !missing_requirements.is_empty() {
+        ("INCOMPLETE", AnsiColor::Yellow)
+    } else {
+        ("PASSED", AnsiColor::Green)
+    };
+    let style = Style::new().bold().fg_color(Some(color.into()));
+    let mut text = format!(
+        "{style}{word}{style:#}: {} passed, {} failed, {} skipped",
+        total.passed,
+        total.failures(),
+        total.skipped
+    );
+    for missing in missing_requirements {
+        let _ = write!(text, "\n  the profile requires {missing}");
+    }
+    text
+}
+
+fn style(verdict: &Verdict) -> Style {
+    let color = match verdict {
+        Verdict::Pass => AnsiColor::Green,
+        Verdict::Skip { .. } => AnsiColor::Yellow,
+        Verdict::Fail { .. } | Verdict::Timeout { .. } | Verdict::Crash { .. } | Verdict::Error { .. } => {
+            AnsiColor::Red
+        }
+    };
+    Style::new().bold().fg_color(Some(color.into()))
+}

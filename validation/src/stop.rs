@@ -1,0 +1,88 @@
+//! Why a run did not begin or did not get to its end.
+
+use std::io;
+
+use crate::{
+    evidence::{AppendError, LogError, RunError, StorageError},
+    execution::ExecutionError,
+    exit::Exit,
+    locations::LocationError,
+    matrix::Diagnostic,
+};
+
+/// What kept the program from an answer; no cell is to blame.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// There is no matrix to run.
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    /// The matrix cannot be used.
+    #[error(transparent)]
+    Matrix(#[from] Diagnostic),
+    /// The filters leave nothing of the profile.
+    #[error("no cell of profile `{profile}` matches the filters; `--list` shows their names")]
+    NothingSelected {
+        /// The profile.
+        profile: String,
+    },
+    /// The evidence folder cannot be used.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The cells could not be executed to their end.
+    #[error(transparent)]
+    Execution(#[from] ExecutionError),
+    /// The last records could not be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The records cannot be read back for the reports.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A report cannot be rendered.
+    #[error("cannot render junit.xml: {0}")]
+    Junit(#[from] quick_junit::SerializeError),
+    /// A report cannot be written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The operating system refused.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+impl From<nix::Error> for Stop {
+    fn from(error: nix::Error) -> Self {
+        Self::System(error.into())
+    }
+}
+
+impl Stop {
+    /// The exit status that says so.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Location(_) | Self::Matrix(_) | Self::NothingSelected { .. } => Exit::BadInput,
+            Self::Run(error) if error.is_bad_input() => Exit::BadInput,
+            Self::Run(_)
+            | Self::Execution(_)
+            | Self::Append(_)
+            | Self::Log(_)
+            | Self::Junit(_)
+            | Self::Storage(_)
+            | Self::System(_) => Exit::HarnessFailed,
+        }
+    }
+
+    /// What is shown to people, with colours.
+    pub fn styled(&self) -> String {
+        match self {
+            Self::Matrix(diagnostic) => diagnostic.styled(),
+            Self::Location(_)
+            | Self::NothingSelected { .. }
+            | Self::Run(_)
+            | Self::Execution(_)
+            | Self::Append(_)
+            | Self::Log(_)
+            | Self::Junit(_)
+            | Self::Storage(_)
+            | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The determinism suite: a ladder of ways to run that must all give the bits of the first run.
+
+use robocache_core::{
+    compare::{Comparison, compare_bits},
+    session::{RunOutcome, Variation},
+    tensor::HostTensor,
+};
+
+use super::{
+    DeterminismSettings,
+    device::{POISON, during, open, run_once},
+    execute::hashes,
+    prepare::Prepared,
+};
+use crate::{
+    cell::{Cell, Device},
+    observation::{DeterminismFacts, OperatorFailure, OutputHashes, RungFacts},
+};
+
+/// Climbs the ladder until its end or its first broken rung.
+pub(super) fn observe(
+    cell: &Cell,
+    settings: &DeterminismSettings,
+    prepared: &Prepared,
+    digest_in_fresh_process: &dyn Fn() -> Result<OutputHashes, String>,
+) -> Result<DeterminismFacts, OperatorFailure> {
+    let Prepared { problem, inputs } = prepared;
+    let mut session = open(cell.device, &**problem, inputs).map_err(during("set_up"))?;
+    let first = session.run(Variation::Plain { poison: POISON }).map_err(during("first_run"))?;
+    let mut ladder = Ladder::new(first);
+
+    if ladder.holds() {
+        let broken = session.repeat(settings.repeats, &ladder.expected).map_err(during("repeat"))?;
+        ladder.climb("repeat", settings.repeats, broken.map(|broken| broken.outcome));
+    }
+    for variation in session.variations() {
+        if ladder.holds() {
+            let outcome = session.run(variation).map_err(during(variation))?;
+            ladder.climb(&variation.to_string(), 1, Some(outcome));
+        }
+    }
+    // Relations and the CPU's turn need no more of the device's memory than one session.
+    drop(session);
+    for relation in problem.relations() {
+        if ladder.holds() {
+            let expected = relation
+                .follow_up(inputs, cell.seed.derive(relation.name()), &mut |problem, inputs| {
+                    run_once(cell.device, problem, inputs).map(|outcome| outcome.outputs)
+                })
+                .map_err(during(relation.name()))?;
+            ladder.climb_outputs(relation.name(), &expected);
+        }
+    }
+    if ladder.holds() && settings.fresh_process {
+        let digests = digest_in_fresh_process().map_err(|message| OperatorFailure {
+            during: "fresh_process".into(),
+            message,
+            sticky: false,
+        })?;
+        ladder.climb_digests("fresh_process", &digests);
+    }
+    match cell.device {
+        Device::Cpu => {}
+        Device::Cuda => {
+            if ladder.holds() {
+                let outcome = run_once(Device::Cpu, &**problem, inputs).map_err(during("cpu_equals_gpu"))?;
+                ladder.climb("cpu_equals_gpu", 1, Some(outcome));
+            }
+        }
+    }
+    Ok(ladder.into_facts())
+}
+
+/// The rungs climbed so far, and the outputs that each must reproduce.
+struct Ladder {
+    expected: Vec<HostTensor>,
+    rungs: Vec<RungFacts>,
+}
+
+impl Ladder {
+    /// The first run is the first rung: it must leave its inputs and everything beside its outputs alone.
+    fn new(first: RunOutcome) -> Self {
+        let RunOutcome { outputs, guard_violation, mutated_input } = first;
+        let mut ladder = Self { expected: outputs, rungs: Vec::new() };
+        let rung = ladder.rung("first_run", 1);
+        ladder.rungs.push(RungFacts { guard_violation, mutated_input, ..rung });
+        ladder
+    }
+
+    fn holds(&self) -> bool {
+        self.rungs.iter().all(RungFacts::holds)
+    }
+
+    /// `outcome` is the run to look at: that of a single run, or the one that broke a repetition.
+    fn climb(&mut self, rung: &str, runs: u64, outcome: Option<RunOutcome>) {
+        let mut facts = self.rung(rung, runs);
+        if let Some(RunOutcome { outputs, guard_violation, mutated_input }) = outcome {
+            facts = RungFacts { differences: self.differences(&outputs), guard_violation, mutated_input, ..facts };
+        }
+        self.rungs.push(facts);
+    }
+
+    /// A rung whose outputs are computed rather than run.
+    fn climb_outputs(&mut self, rung: &str, outputs: &[HostTensor]) {
+        let facts = RungFacts { differences: self.differences(outputs), ..self.rung(rung, 1) };
+        self.rungs.push(facts);
+    }
+
+    /// A rung of which only hashes are known.
+    fn climb_digests(&mut self, rung: &str, digests: &OutputHashes) {
+        let mut facts = self.rung(rung, 1);
+        facts.differing_hashes = hashes(&self.expected)
+            .into_iter()
+            .filter(|hash| !digests.contains(hash))
+            .map(|(output, _)| output)
+            .collect();
+        self.rungs.push(facts);
+    }
+
+    fn differences(&self, outputs: &[HostTensor]) -> Vec<Comparison> {
+        self.expected
+            .iter()
+            .zip(outputs)
+            .filter(|(expected, actual)| expected.bytes() != actual.bytes())
+            .map(|(expected, actual)| compare_bits(expected, actual))
+            .collect()
+    }
+
+    /// A rung at which nothing is wrong yet.
+    fn rung(&self, name: &str, runs: u64) -> RungFacts {
+        RungFacts {
+            rung: name.to_owned(),
+            runs,
+            elements: runs * self.elements(),
+            differences: Vec::new(),
+            differing_hashes: Vec::new(),
+            guard_violation: None,
+            mutated_input: None,
+        }
+    }
+
+    fn elements(&self) -> u64 {
+        self.expected.iter().map(|output| output.shape().elements() as u64).sum()
+    }
+
+    fn into_facts(self) -> DeterminismFacts {
+        DeterminismFacts { output_hashes: hashes(&self.expected), output_elements: self.elements(), rungs: self.rungs }
+    }
+}

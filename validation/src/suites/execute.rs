@@ -1,0 +1,52 @@
+//! The door of the suites.
+
+use std::time::Duration;
+
+use robocache_core::{registry::Registry, tensor::HostTensor};
+
+use super::{
+    SuiteSettings, accuracy, determinism,
+    device::run_once,
+    prepare::{Unprepared, prepare},
+};
+use crate::{
+    cell::Cell,
+    observation::{Observation, OutputHashes},
+    protocol::Recording,
+    worker::digest_in_fresh_process,
+};
+
+/// Executes a cell. The error says why this program cannot: the harness is at fault then, not the operator.
+pub fn execute(registry: &Registry, cell: &Cell, recording: Option<&Recording>) -> Result<Observation, String> {
+    let prepared = match prepare(registry, cell, recording) {
+        Ok(prepared) => prepared,
+        Err(Unprepared::Rejected { kind, message }) => return Ok(Observation::InputRejected { kind, message }),
+        Err(Unprepared::Impossible(reason)) => return Err(reason),
+    };
+    let observation = match &cell.suite {
+        SuiteSettings::Determinism(settings) => {
+            let deadline = Duration::from_millis(cell.limits.deadline_ms);
+            let fresh = || digest_in_fresh_process(cell, recording, deadline).map_err(|error| error.to_string());
+            determinism::observe(cell, settings, &prepared, &fresh).map(Observation::Determinism)
+        }
+        SuiteSettings::Accuracy(settings) => {
+            accuracy::observe(registry, cell, settings, &prepared).map(|facts| Observation::Accuracy(facts.into()))
+        }
+    };
+    Ok(observation.unwrap_or_else(Observation::OperatorFailed))
+}
+
+/// Runs a cell plainly once. The error says why there are no outputs.
+pub fn digest(registry: &Registry, cell: &Cell, recording: Option<&Recording>) -> Result<OutputHashes, String> {
+    let prepared = prepare(registry, cell, recording).map_err(|unprepared| match unprepared {
+        Unprepared::Rejected { kind: _, message } | Unprepared::Impossible(message) => message,
+    })?;
+    run_once(cell.device, &*prepared.problem, &prepared.inputs)
+        .map(|outcome| hashes(&outcome.outputs))
+        .map_err(|error| error.to_string())
+}
+
+/// BLAKE3 of each output by its name.
+pub(super) fn hashes(outputs: &[HostTensor]) -> OutputHashes {
+    outputs.iter().map(|output| (output.name().to_owned(), output.hash().to_hex().to_string())).collect()
+}

@@ -1,0 +1,245 @@
+//! The parent of all workers: hands out cells, enforces deadlines from outside, and outlives whatever a cell does.
+//!
+//! Each slot is a thread with at most one warm worker process. A worker that hung, died, broke the protocol, panicked
+//! or lost its device is killed with its process group, and the next cell starts another; the cell that met it gets an
+//! outcome that says so, and the others carry on.
+//!
+//! The threads live as long as the [`Supervisor`], not as long as one call: Linux sends a worker its parent-death
+//! signal when the *thread* that started it ends.
+//!
+//! Two things escape a group kill: a process that the code under test moved to a session of its own, and, when the
+//! supervisor itself is killed with SIGKILL, children that the code under test forked.
+
+pub mod interrupt;
+mod output;
+pub(crate) mod process;
+mod queue;
+mod slot;
+
+use std::{
+    any::Any,
+    ffi::OsString,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{
+        Arc,
+        mpsc::{Sender, channel},
+    },
+    thread::{Builder, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use self::{
+    process::{Launch, Place},
+    queue::Queue,
+    slot::Slot,
+};
+use crate::{
+    cell::{Cell, Device},
+    observation::Outcome,
+    protocol::Recording,
+};
+
+/// The running program, even if its file was replaced since: supervisor and workers are always the same build.
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// How many workers there are and what they are.
+#[derive(Clone, Debug)]
+pub struct SupervisorOptions {
+    /// The worker program, which must call [`worker::serve`](crate::worker::serve).
+    pub program: PathBuf,
+    /// What makes the program a worker.
+    pub worker_arguments: Vec<OsString>,
+    /// How many CPU cells run at a time.
+    pub cpu_workers: usize,
+    /// One worker for each GPU, named by what its `CUDA_VISIBLE_DEVICES` is to be. CUDA cells run one at a time on
+    /// each, whichever is free.
+    pub gpu_workers: Vec<String>,
+    /// Whether what workers print goes to standard error as it comes.
+    pub no_capture: bool,
+}
+
+impl SupervisorOptions {
+    /// One CPU worker, which is this program started with `worker_arguments`.
+    pub fn for_this_program(worker_arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        Self {
+            program: THIS_PROGRAM.into(),
+            worker_arguments: worker_arguments.into_iter().map(Into::into).collect(),
+            cpu_workers: 1,
+            gpu_workers: Vec::new(),
+            no_capture: false,
+        }
+    }
+}
+
+/// One cell to be executed.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What its events are known by; the caller's choice.
+    pub index: usize,
+    /// The cell.
+    pub cell: Cell,
+    /// Its recorded input, if it has one.
+    pub recording: Option<Recording>,
+}
+
+/// What happens to a cell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A worker is about to be given it.
+    Started {
+        /// [`Job::index`].
+        index: usize,
+    },
+    /// It ended. Each job ends exactly once, unless the run is interrupted.
+    Ended {
+        /// [`Job::index`].
+        index: usize,
+        /// How.
+        outcome: Outcome,
+        /// Since it started, the start of a worker included.
+        elapsed: Duration,
+    },
+}
+
+/// Whether all jobs ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Execution {
+    /// They did.
+    Complete,
+    /// [`interrupt::requested`] became true first; jobs without an `Ended` event did not end.
+    Interrupted,
+}
+
+/// A fixed set of slots and their warm workers. Dropping it ends the workers.
+pub struct Supervisor {
+    cpu: Arc<Queue<Task>>,
+    cuda: Arc<Queue<Task>>,
+    cpu_slots: usize,
+    cuda_slots: usize,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// A job and whom to tell about it.
+struct Task {
+    job: Job,
+    events: Sender<Event>,
+}
+
+impl Supervisor {
+    /// Starts the slots; workers start with the first cells. Fails only if the system refuses another thread.
+    pub fn new(options: SupervisorOptions) -> io::Result<Self> {
+        let mut supervisor = Self {
+            cpu: Arc::new(Queue::new()),
+            cuda: Arc::new(Queue::new()),
+            cpu_slots: options.cpu_workers,
+            cuda_slots: options.gpu_workers.len(),
+            threads: Vec::new(),
+        };
+        let launch = |environment| Launch {
+            program: options.program.clone(),
+            arguments: options.worker_arguments.clone(),
+            environment,
+            place: Place::OwnGroup { forward_output: options.no_capture },
+        };
+        for number in 0..options.cpu_workers {
+            supervisor.add_slot(format!("cpu slot {number}"), Device::Cpu, launch(Vec::new()))?;
+        }
+        for (number, visible) in options.gpu_workers.iter().enumerate() {
+            let environment = vec![("CUDA_VISIBLE_DEVICES".into(), visible.clone())];
+            supervisor.add_slot(format!("cuda slot {number}"), Device::Cuda, launch(environment))?;
+        }
+        Ok(supervisor)
+    }
+
+    /// Executes the jobs, CPU and CUDA ones at the same time, and tells `on_event` on the calling thread. Several
+    /// threads may call this at once; they share the slots.
+    pub fn execute(&self, jobs: &[Job], on_event: &(dyn Fn(Event) + Sync)) -> Execution {
+        let (events, incoming) = channel();
+        for job in jobs {
+            let task = Task { job: job.clone(), events: events.clone() };
+            let (queue, slots) = match job.cell.device {
+                Device::Cpu => (&self.cpu, self.cpu_slots),
+                Device::Cuda => (&self.cuda, self.cuda_slots),
+            };
+            if slots == 0 {
+                // Nobody would ever take it out of the queue.
+                task.fail(format!("there is no worker for {} cells", job.cell.device));
+            } else {
+                queue.push(task);
+            }
+        }
+        drop(events);
+        let mut ended = 0;
+        // Ends when every task was dropped, and with it the last sender: after its end, or after an interrupt.
+        for event in incoming {
+            ended += usize::from(matches!(event, Event::Ended { .. }));
+            on_event(event);
+        }
+        if ended == jobs.len() { Execution::Complete } else { Execution::Interrupted }
+    }
+
+    fn add_slot(&mut self, name: String, device: Device, launch: Launch) -> io::Result<()> {
+        let queue = Arc::clone(match device {
+            Device::Cpu => &self.cpu,
+            Device::Cuda => &self.cuda,
+        });
+        let serve = move || {
+            let mut slot = Slot::new(launch);
+            while let Some(task) = queue.pop() {
+                task.run(&mut slot, &|| interrupt::requested() || queue.is_closed());
+            }
+        };
+        self.threads.push(Builder::new().name(name).spawn(serve)?);
+        Ok(())
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.cpu.close();
+        self.cuda.close();
+        for thread in self.threads.drain(..) {
+            // A slot catches panics; if one got through, its worker was dropped with it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Task {
+    /// Runs the job, unless nobody waits for it any more.
+    fn run(self, slot: &mut Slot, cancelled: &dyn Fn() -> bool) {
+        if cancelled() || self.events.send(Event::Started { index: self.job.index }).is_err() {
+            return;
+        }
+        let begin = Instant::now();
+        // A defect of the supervisor costs one cell, not the run.
+        let outcome = catch_unwind(AssertUnwindSafe(|| slot.run(&self.job, cancelled))).unwrap_or_else(|panic| {
+            slot.discard_worker();
+            Some(Outcome::HarnessFailed { message: format!("the supervisor panicked: {}", panic_message(&*panic)) })
+        });
+        if let Some(outcome) = outcome {
+            self.end(outcome, begin.elapsed());
+        }
+    }
+
+    fn fail(self, message: String) {
+        self.end(Outcome::HarnessFailed { message }, Duration::ZERO);
+    }
+
+    fn end(self, outcome: Outcome, elapsed: Duration) {
+        // A caller that stopped listening wants to know nothing.
+        let _ = self.events.send(Event::Ended { index: self.job.index, outcome, elapsed });
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a value that is no text")
+}

@@ -1,0 +1,110 @@
+//! A place where one cell runs at a time: it keeps a worker warm and replaces it when that can no longer be trusted.
+
+use std::time::Duration;
+
+use super::{
+    Job,
+    process::{Answer, Launch, Process, cause},
+};
+use crate::{
+    observation::{Observation, Outcome},
+    protocol::{Request, Response, encode},
+};
+
+/// One worker and how to make another.
+pub(super) struct Slot {
+    launch: Launch,
+    warm: Option<Process>,
+}
+
+impl Slot {
+    /// A slot whose first worker starts with its first cell.
+    pub(super) const fn new(launch: Launch) -> Self {
+        Self { launch, warm: None }
+    }
+
+    /// Executes one cell; `None` if `cancelled` held before it ended.
+    pub(super) fn run(&mut self, job: &Job, cancelled: &dyn Fn() -> bool) -> Option<Outcome> {
+        let limits = job.cell.limits;
+        let request = Request::Execute { cell: Box::new(job.cell.clone()), recording: job.recording.clone() };
+        let frame = match encode(&request) {
+            Ok(frame) => frame,
+            Err(error) => return Some(harness_failed(format!("the cell cannot be sent to a worker: {error}"))),
+        };
+        // One that died or spoke between two cells is dropped, which kills what is left of its group.
+        let warm = if limits.fresh_process { None } else { self.warm.take().filter(Process::is_idle) };
+        let mut process = match warm.map_or_else(|| self.launch.start(), Ok) {
+            Ok(process) => process,
+            Err(error) => {
+                let program = self.launch.program.display();
+                return Some(harness_failed(format!("the worker program {program} cannot be started: {error}")));
+            }
+        };
+        let answer = process.exchange(&frame, Duration::from_millis(limits.deadline_ms), cancelled);
+        let (outcome, survivor) = conclude(process, answer, limits.deadline_ms);
+        if !limits.fresh_process {
+            self.warm = survivor;
+        }
+        outcome
+    }
+
+    /// Ends the worker whatever state it is in.
+    pub(super) fn discard_worker(&mut self) {
+        self.warm = None;
+    }
+}
+
+/// What an answer means, and the worker if it can be given another cell.
+fn conclude(process: Process, answer: Answer, deadline_ms: u64) -> (Option<Outcome>, Option<Process>) {
+    let outcome = match answer {
+        Answer::Response(Response::Observed(observation)) => {
+            let survivor = leaves_worker_sound(&observation).then_some(process);
+            return (Some(Outcome::Observed(observation)), survivor);
+        }
+        Answer::Response(Response::Refused(message)) => {
+            return (Some(Outcome::HarnessFailed { message }), Some(process));
+        }
+        Answer::Response(Response::Ready | Response::Digest(_)) => {
+            let tail = process.end().output_tail;
+            harness_failed(format!("the worker answered another question than it was asked{}", quoted(&tail)))
+        }
+        Answer::Closed => closed(process),
+        Answer::DeadlineExceeded => Outcome::DeadlineExceeded { deadline_ms, output_tail: process.end().output_tail },
+        Answer::Violation(violation) => {
+            let tail = process.end().output_tail;
+            harness_failed(format!("the worker broke the protocol: {violation}{}", quoted(&tail)))
+        }
+        Answer::Cancelled => return (None, None),
+    };
+    (Some(outcome), None)
+}
+
+fn closed(process: Process) -> Outcome {
+    let was_ready = process.was_ready();
+    match process.death() {
+        Some(death) if was_ready => Outcome::Died(death),
+        Some(death) => {
+            let (cause, tail) = (cause(&death), quoted(&death.output_tail));
+            harness_failed(format!("the worker ended ({cause}) before it was ready{tail}"))
+        }
+        None => harness_failed("the worker closed its connection, but did not end until it was killed".into()),
+    }
+}
+
+/// Whether the process that observed this may run another cell. After a panic, locks may be poisoned and invariants
+/// of the code under test broken; after a sticky error, the device refuses everything.
+fn leaves_worker_sound(observation: &Observation) -> bool {
+    match observation {
+        Observation::Determinism(_) | Observation::Accuracy(_) | Observation::InputRejected { .. } => true,
+        Observation::OperatorFailed(failure) => !failure.sticky,
+        Observation::Panicked { .. } => false,
+    }
+}
+
+fn harness_failed(message: String) -> Outcome {
+    Outcome::HarnessFailed { message }
+}
+
+fn quoted(tail: &str) -> String {
+    if tail.trim().is_empty() { String::new() } else { format!("; it had printed:\n{}", tail.trim_end()) }
+}

@@ -1,0 +1,86 @@
+//! The child's side: takes cells, runs the code under test, and answers with facts.
+//!
+//! A worker trusts nothing that it runs. Its connection is out of reach of code that reads standard input or writes
+//! standard output, its memory is limited, panics become observations, and it cannot outlive its parent.
+
+mod confinement;
+mod fresh_process;
+mod panics;
+
+use std::os::unix::net::UnixStream;
+
+use robocache_core::registry::Registry;
+
+pub use self::{
+    confinement::ConfinementError,
+    fresh_process::{FreshProcessError, digest_in_fresh_process},
+};
+use crate::{
+    cell::Cell,
+    observation::Observation,
+    protocol::{Digest, ProtocolError, Recording, Request, Response, receive, send},
+};
+
+/// Why a worker stopped before its supervisor hung up.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The process is not fit to run cells.
+    #[error(transparent)]
+    Confinement(#[from] ConfinementError),
+    /// The supervisor cannot be talked to.
+    #[error("cannot talk to the supervisor: {0}")]
+    Protocol(#[from] ProtocolError),
+}
+
+/// Answers requests until the supervisor hangs up. It takes over the process: standard input, resource limits, the
+/// panic hook. Call it first thing in `main`, on the main thread.
+///
+/// `execute` observes a cell; `digest` runs it plainly once. Their errors say why that could not be done here.
+pub fn serve(
+    registry: &Registry,
+    execute: impl Fn(&Registry, &Cell, Option<&Recording>) -> Result<Observation, String>,
+    digest: impl Fn(&Registry, &Cell, Option<&Recording>) -> Result<Digest, String>,
+) -> Result<(), WorkerError> {
+    let mut supervisor = confinement::confine()?;
+    panics::record();
+    send(&mut supervisor, &Response::Ready)?;
+    loop {
+        let response = match receive(&mut supervisor) {
+            Ok(None) => return Ok(()),
+            Ok(Some(Request::Execute { cell, recording })) => {
+                limited(&cell, || match panics::catch(|| execute(registry, &cell, recording.as_ref())) {
+                    Ok(Ok(observation)) => Response::Observed(Box::new(observation)),
+                    Ok(Err(reason)) => Response::Refused(reason),
+                    Err(message) => Response::Observed(Box::new(Observation::Panicked { message })),
+                })
+            }
+            Ok(Some(Request::Digest { cell, recording })) => {
+                limited(&cell, || match panics::catch(|| digest(registry, &cell, recording.as_ref())) {
+                    Ok(Ok(digest)) => Response::Digest(digest),
+                    Ok(Err(reason)) => Response::Refused(reason),
+                    Err(message) => Response::Refused(format!("panicked: {message}")),
+                })
+            }
+            Err(error @ ProtocolError::Malformed { .. }) => Response::Refused(error.to_string()),
+            Err(error) => return Err(error.into()),
+        };
+        answer(&mut supervisor, &response)?;
+    }
+}
+
+/// Runs `work` within the memory that the cell may use.
+fn limited(cell: &Cell, work: impl FnOnce() -> Response) -> Response {
+    match confinement::limit_memory(cell.limits.memory_bytes) {
+        Ok(()) => work(),
+        Err(error) => Response::Refused(error.to_string()),
+    }
+}
+
+fn answer(supervisor: &mut UnixStream, response: &Response) -> Result<(), ProtocolError> {
+    match send(&mut *supervisor, response) {
+        Err(error @ ProtocolError::TooLong { .. }) => {
+            send(supervisor, &Response::Refused(format!("the observation cannot be sent: {error}")))
+        }
+        result => result,
+    }
+}
