@@ -2,6 +2,7 @@
 
 pub mod junit;
 pub mod progress;
+pub mod ladder;
 mod publish;
 mod repeat;
 pub mod summary;
