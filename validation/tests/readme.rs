@@ -73,7 +73,7 @@ fn without_times(text: &str) -> String {
             lines += "evidence: ...\n";
             continue;
         }
-        let words: Vec<&str> = line.split(|character: char| character == ' ' || character == '─').collect();
+        let words: Vec<&str> = line.split([' ', '─']).collect();
         for (position, word) in words.iter().enumerate() {
             let next = words.get(position + 1).copied().unwrap_or_default();
             let is_time = word.parse::<f64>().is_ok() && (next == "s" || next == "s]");
@@ -89,7 +89,8 @@ fn without_times(text: &str) -> String {
 
 #[test]
 fn the_table_is_what_the_registry_holds() {
-    let mut table = String::from("| operator | computes | dtypes | variants | distributions |\n|---|---|---|---|---|\n");
+    let mut table =
+        String::from("| operator | computes | dtypes | variants | distributions |\n|---|---|---|---|---|\n");
     for operator in operators::registry().iter() {
         let dtypes: Vec<_> = operator.dtypes().iter().map(ToString::to_string).collect();
         let distributions: Vec<_> = operator.distributions().iter().map(ToString::to_string).collect();

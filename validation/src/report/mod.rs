@@ -1,8 +1,8 @@
 //! From records to bytes: each format is a peer, and none sees a device or judges.
 
 pub mod junit;
-pub mod progress;
 pub mod ladder;
+pub mod progress;
 mod publish;
 mod repeat;
 pub mod summary;
