@@ -7,7 +7,11 @@
 //! Measured on two cores with `cargo bench --bench operators`: `fuse` of four sequences takes 45 us on one thread and
 //! 24 us on two. That leaves nothing for a pool of our own to win.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 
 /// Calls `task` once with each item, on at most `threads` threads, the caller included.
 ///
@@ -52,6 +56,10 @@ where
             for _ in 1..threads {
                 scope.spawn(|_| participate());
             }
+            if cfg!(test) {
+                // Test data is so small that the caller would be done before a helper has woken.
+                thread::sleep(Duration::from_micros(50));
+            }
             participate();
         });
     }
@@ -63,7 +71,6 @@ mod tests {
     use std::{
         collections::HashSet,
         panic::{AssertUnwindSafe, catch_unwind},
-        thread,
     };
 
     use super::*;
