@@ -2,7 +2,7 @@
 //!
 //! Values come first ([`dtype`], [`shape`], [`tensor`]), then the seeds and names from which inputs are made
 //! ([`random`], [`distribution`]), then the record that every operator is ([`operator`], [`registry`]) with what its
-//! results must be ([`reference`], [`compare`]), the operators themselves ([`operators`]), and the machines that run
+//! results must be ([`mod@reference`], [`compare`]), the operators themselves ([`operators`]), and the machines that run
 //! them ([`cpu`], [`cuda`]) behind one trait ([`session`]). NVIDIA's optional libraries are found at run time
 //! ([`library`]).
 //!

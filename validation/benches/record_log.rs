@@ -40,7 +40,11 @@ fn append(criterion: &mut Criterion) {
             bencher.iter(|| {
                 thread::scope(|scope| {
                     for _ in 0..threads {
-                        scope.spawn(|| (0..each).for_each(|_| drop(run.log().append(&record).unwrap())));
+                        scope.spawn(|| {
+                            for _ in 0..each {
+                                run.log().append(&record).unwrap();
+                            }
+                        });
                     }
                 });
             });

@@ -82,7 +82,7 @@ fn run_cells(scribe: &Scribe<'_>, rest: Vec<Selected<'_>>, supervisor: &Supervis
     for Selected { planned, recording } in rest {
         match &planned.skip {
             Some(reason) => {
-                scribe.append(&planned.cell, 1, None, Verdict::Skip { reason: reason.clone() }, Duration::ZERO)
+                scribe.append(&planned.cell, 1, None, Verdict::Skip { reason: reason.clone() }, Duration::ZERO);
             }
             None => jobs.push(Job { index: jobs.len(), cell: planned.cell.clone(), recording }),
         }

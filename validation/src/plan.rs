@@ -25,7 +25,7 @@ pub enum SkipReason {
 impl fmt::Display for SkipReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MachineLacks(what) => write!(formatter, "this machine lacks {what}"),
+            Self::MachineLacks(what) => write!(formatter, "this machine cannot run it: {what}"),
             Self::DatasetMissing(why) => write!(formatter, "recording not at hand: {why}"),
             Self::Excluded(reason) => write!(formatter, "excluded by the matrix: {reason}"),
         }

@@ -25,7 +25,7 @@ fn spec(file: &str, format: DatasetFormat, operator: &str, word: (&str, &str)) -
         rate_hz: Some(100.0),
         expect: Expectation::Accepted,
     };
-    (resolve(folder.as_ref(), &spec).unwrap(), spec)
+    (resolve(folder.as_ref(), &spec.file).unwrap(), spec)
 }
 
 fn integer(loaded: &LoadedInputs, name: &str) -> i64 {

@@ -1,19 +1,23 @@
 //! CPU operators beside the naive loop and beside the machine's memory bandwidth, all measured in one run.
 //!
-//! `cargo bench -p robocache-core --bench operators -- [FILTER] [--seconds N] [--instructions baseline|avx2|avx512]`
+//! `cargo bench -p robocache-core --bench operators -- [FILTER] [--cold] [--seconds N] [--instructions NAME]`
 //!
-//! Rounds are interleaved: each measures the bandwidth, then for every case the naive loop, one thread and all threads,
-//! so that a slow moment of the machine slows all of them. Times are medians. The floor of a case is the bytes that it
-//! must move (each input row touched, read once; each output, written once) over the bandwidth of a copy; a ratio to
-//! the floor below 1 means that inputs were still in a cache. Before anything is timed, the naive results are compared
-//! with the fast ones bit by bit.
+//! Rounds are interleaved: each measures the bandwidth, then the naive loop, one thread and all threads, so that a slow
+//! moment of the machine slows all of them. Times are medians. The floor of a case is the bytes that it must move (each
+//! input row touched, read once; each output, written once) over the bandwidth of a copy. Calls follow each other as in
+//! an application, so that small inputs are still in a cache: then a time can be below the floor. With `--cold` the
+//! caches are flushed before every call. Before anything is timed, the naive results are compared with the fast ones
+//! bit by bit. The goals are the best Rust figures known of a run without `--cold`.
 
 mod cases;
 mod copy;
 mod naive;
 mod table;
 
-use std::{env, time::Duration};
+use std::{
+    env,
+    time::{Duration, Instant},
+};
 
 use cases::{CASES, Case};
 use copy::Copy;
@@ -23,6 +27,7 @@ use table::Row;
 fn main() {
     let mut filter = String::new();
     let mut seconds_per_case = 3.0;
+    let mut cold = false;
     let mut all = CpuOptions::default();
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -33,13 +38,14 @@ fn main() {
                 let value = arguments.next().unwrap_or_default();
                 seconds_per_case = value.parse().unwrap_or_else(|_| panic!("--seconds takes a number, not `{value}`"));
             }
+            "--cold" => cold = true,
             "--instructions" => {
                 let value = arguments.next().unwrap_or_default();
                 let set = InstructionSet::available().into_iter().find(|set| set.name() == value);
                 all.instructions = set.unwrap_or_else(|| panic!("this CPU has no instruction set `{value}`"));
             }
             word if !word.starts_with('-') => filter = word.to_owned(),
-            unknown => panic!("unknown option `{unknown}`; known are FILTER, --seconds and --instructions"),
+            unknown => panic!("unknown option `{unknown}`; known are FILTER, --seconds, --instructions and --cold"),
         }
     }
 
@@ -51,21 +57,28 @@ fn main() {
         let mut case = make(name);
         let difference = case.first_difference([one, all]);
         assert_eq!(difference, None, "{}: naive and fast differ at this element", case.name);
-        rows.push(measure(&mut case, &mut copy, [one, all], Duration::from_secs_f64(seconds_per_case)));
+        rows.push(measure(&mut case, &mut copy, [one, all], cold, Duration::from_secs_f64(seconds_per_case)));
     }
     table::print(&rows);
 }
 
 /// Interleaved rounds of one case until `time` is over.
-fn measure(case: &mut Case, copy: &mut Copy, [one, all]: [CpuOptions; 2], time: Duration) -> Row {
-    let start = std::time::Instant::now();
+fn measure(case: &mut Case, copy: &mut Copy, [one, all]: [CpuOptions; 2], cold: bool, time: Duration) -> Row {
+    let start = Instant::now();
     let (mut naive, mut one_thread, mut all_threads, mut bandwidth) = (vec![], vec![], vec![], vec![]);
     // An odd least number of rounds, so that the median of few rounds is one of them.
     while naive.len() < 5 || start.elapsed() < time {
+        // The copy that measures the bandwidth also flushes the caches.
         bandwidth.push(copy.bytes_per_second());
         naive.push(table::seconds(|| (case.naive)()));
-        burst(&mut one_thread, || (case.fast)(one));
-        burst(&mut all_threads, || (case.fast)(all));
+        for (times, options) in [(&mut one_thread, one), (&mut all_threads, all)] {
+            if cold {
+                bandwidth.push(copy.bytes_per_second());
+                times.push(table::seconds(|| (case.fast)(options)));
+            } else {
+                burst(times, || (case.fast)(options));
+            }
+        }
     }
     Row {
         name: case.name,

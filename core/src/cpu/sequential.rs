@@ -21,7 +21,7 @@ const LINE_BYTES: usize = 64;
 const BUFFER_BYTES: usize = 4096;
 
 /// Zeros of at least this many bytes are not buffered.
-const DIRECT_BYTES: usize = 4 * LINE_BYTES;
+const DIRECT_BYTES: usize = 8 * LINE_BYTES;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
@@ -135,7 +135,9 @@ impl Buffered {
         let (front, behind) = mem::take(rest).split_at_mut(lines.len() / size_of::<E>());
         stream_lines(bytemuck::cast_slice_mut(front), lines);
         *rest = behind;
-        self.bytes.0.copy_within(lines_end..self.end, 0);
+        if self.end > lines_end {
+            self.bytes.0.copy_within(lines_end..self.end, 0);
+        }
         self.end -= lines_end;
         self.start = 0;
     }

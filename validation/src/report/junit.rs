@@ -138,8 +138,7 @@ fn elapsed(record: &Record) -> Duration {
 
 /// A suite that exists only if the record log is not whole.
 fn evidence_suite(environment: &Environment, contents: &LogContents) -> Option<TestSuite> {
-    let damage = contents.damage.iter().map(ToString::to_string);
-    let findings: Vec<String> = damage.chain(contents.torn_tail.iter().map(ToString::to_string)).collect();
+    let findings = contents.findings();
     if findings.is_empty() {
         return None;
     }

@@ -1,6 +1,7 @@
 //! From records to bytes: each format is a peer, and none sees a device or judges.
 
 pub mod junit;
+pub mod ladder;
 mod output;
 pub mod progress;
 mod publish;

@@ -83,7 +83,7 @@ fn row(names: [&str; 3], counts: &Counts) -> Vec<String> {
 }
 
 /// A large count with three significant digits, such as `1.23 G`.
-fn magnitude(count: u64) -> String {
+pub(super) fn magnitude(count: u64) -> String {
     let value = count as f64;
     match count {
         0 => "-".to_owned(),

@@ -190,6 +190,7 @@ pub(crate) fn fixed_environment() -> Environment {
             compiler: "rustc 1.95.0".to_owned(),
         },
         selection: Selection::new("quick", Filters::default(), MATRIX),
+        invocation: "validation --profile quick".to_owned(),
         kernel_image: Fact::Known("7b".repeat(32)),
         host: Host {
             cpu: Fact::Known("AMD EPYC 9654".to_owned()),

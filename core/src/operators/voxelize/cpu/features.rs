@@ -12,8 +12,12 @@ use crate::{
     operators::voxelize::VoxelizeShape,
 };
 
-/// Output of one tile: its tables and the rows of its points fit a core's L2.
-const TILE_BYTES: usize = 256 << 10;
+/// Most output of one tile: the rows of its points, of which there are fewer than voxels in most clouds, then fit a
+/// core's L2.
+const TILE_BYTES: usize = 1 << 20;
+
+/// Most cells of one tile: its table is then a small part of L2.
+const TILE_CELLS: usize = 16 << 10;
 
 /// Rows of a tile that are fetched into the cache while its points are sorted, in bytes: they must still be there when
 /// they are needed. A tile with more has several points in each voxel, whose rows the CPU fetches side by side anyway.
@@ -112,7 +116,9 @@ pub(super) fn reduce<E: Float, R: Reduction>(
     let elements = grid.volume.checked_mul(channels);
     assert_eq!(Some(voxels.len()), elements, "elements of voxels{:?} of {channels} features", shape.grid);
 
-    let partition = Partition::new(&grid, points, TILE_BYTES / size_of::<f32>() / channels.min(64), options);
+    // A tile of very wide voxels still has enough of them to be worth a table.
+    let tile_cells = (TILE_BYTES / size_of::<f32>() / channels).clamp(TILE_CELLS / 16, TILE_CELLS);
+    let partition = Partition::new(&grid, points, tile_cells, options);
     let rows = Rows { features, channels };
     // Points lie anywhere in memory: without this, each row would be waited for in turn.
     let most_fetched = FETCHED_BYTES / (channels * size_of::<E>()).next_multiple_of(64);

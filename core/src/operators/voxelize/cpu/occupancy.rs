@@ -45,6 +45,27 @@ pub fn occupancy(shape: &VoxelizeShape, points: &[f32], voxels: &mut [i32], opti
         || Bitmap { words: vec![0; cells.volume / WORD + 1], dropped: 0 },
         |bitmap, points| bitmap.mark(&cells, points),
     );
+    write(&bitmaps, voxels, options);
+    bitmaps.iter().map(|bitmap| bitmap.dropped).sum()
+}
+
+impl Bitmap {
+    fn mark(&mut self, grid: &Cells, points: &[f32]) {
+        let mut cells = [0; BLOCK_POINTS];
+        for points in points.chunks(3 * BLOCK_POINTS) {
+            let cells = &mut cells[..points.len() / 3];
+            grid.locate(points, cells);
+            for &mut cell in cells {
+                let cell = cell as usize;
+                self.words[cell / WORD] |= 1 << (cell % WORD);
+                self.dropped += u64::from(cell == grid.volume);
+            }
+        }
+    }
+}
+
+/// Writes 1 for each voxel that any of the bitmaps has marked, else 0.
+fn write(bitmaps: &[Bitmap], voxels: &mut [i32], options: CpuOptions) {
     let stream = size_of_val(voxels) >= STREAM_FROM_BYTES;
     let tasks = voxels.chunks_mut(TASK_VOXELS).enumerate();
     pool::for_each(
@@ -68,22 +89,6 @@ pub fn occupancy(shape: &VoxelizeShape, points: &[f32], voxels: &mut [i32], opti
             }
         },
     );
-    bitmaps.iter().map(|bitmap| bitmap.dropped).sum()
-}
-
-impl Bitmap {
-    fn mark(&mut self, grid: &Cells, points: &[f32]) {
-        let mut cells = [0; BLOCK_POINTS];
-        for points in points.chunks(3 * BLOCK_POINTS) {
-            let cells = &mut cells[..points.len() / 3];
-            grid.locate(points, cells);
-            for &mut cell in cells {
-                let cell = cell as usize;
-                self.words[cell / WORD] |= 1 << (cell % WORD);
-                self.dropped += u64::from(cell == grid.volume);
-            }
-        }
-    }
 }
 
 /// Writes the first `left` bits of `words`, least significant first, as one number each.
@@ -118,4 +123,21 @@ fn expand(words: impl Iterator<Item = u64>, mut left: usize, mut output: Sequent
 #[target_feature(enable = "avx2")]
 fn expand_avx2(words: impl Iterator<Item = u64>, left: usize, output: Sequential<'_, i32>) {
     expand(words, left, output);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_any_thread_has_marked_is_occupied() {
+        let bitmaps = [[1, 0, 4], [2, 1 << 63, 0]].map(|words| Bitmap { words: words.to_vec(), dropped: 0 });
+        for instructions in InstructionSet::available() {
+            let mut voxels = [-1; 131];
+            write(&bitmaps, &mut voxels, CpuOptions { threads: 2, instructions });
+            let occupied: Vec<usize> = (0..131).filter(|&voxel| voxels[voxel] == 1).collect();
+            assert_eq!(occupied, [0, 1, 127, 130]);
+            assert_eq!(voxels.iter().filter(|&&voxel| voxel == 0).count(), 127);
+        }
+    }
 }

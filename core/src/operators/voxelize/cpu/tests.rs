@@ -276,6 +276,9 @@ fn ties_are_rounded_once() {
                     CpuOptions { threads: 1, ..CpuOptions::default() },
                 );
                 check_mean(&numbers, result[0]);
+                let mut sum = Superaccumulator::default();
+                numbers.iter().for_each(|&number| sum.add(number));
+                assert_eq!(sum.mean(count).to_bits(), result[0].to_bits(), "{numbers:?}");
             }
         }
     }

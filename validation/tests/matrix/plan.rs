@@ -1,7 +1,5 @@
 //! From a matrix to the cells of a profile.
 
-mod support;
-
 use std::collections::BTreeMap;
 
 use jiff::civil::date;
@@ -18,17 +16,18 @@ use validation::{
     suites::{DeterminismSettings, SuiteSettings},
 };
 
-use support::{
+use crate::{
     fixture,
     machines::{laptop, workstation},
+    operators,
 };
 
 fn matrix(text: &str) -> Matrix {
-    Matrix::parse("matrix.yaml", text, &support::registry()).unwrap_or_else(|diagnostic| panic!("{diagnostic}"))
+    Matrix::parse("matrix.yaml", text, &operators::registry()).unwrap_or_else(|diagnostic| panic!("{diagnostic}"))
 }
 
 fn plan_of(text: &str, profile: &str, machine: &Machine) -> Plan {
-    Plan::expand(&matrix(text), profile, machine, &support::registry(), date(2026, 11, 22))
+    Plan::expand(&matrix(text), profile, machine, &operators::registry(), date(2026, 11, 22))
         .unwrap_or_else(|diagnostic| panic!("{diagnostic}"))
 }
 

@@ -1,11 +1,4 @@
-//! What the tests of the matrix share: operators that exist only to be named (they have rules, but nothing runs them),
-//! machines, and fixtures.
-#![allow(dead_code, reason = "each test program uses a part of it")]
-
-pub(crate) mod json_schema;
-pub(crate) mod machines;
-
-use std::path::Path;
+//! Operators that exist only to be named in matrices: they have rules, but nothing runs them.
 
 use robocache_core::{
     cpu::CpuOptions,
@@ -141,10 +134,4 @@ pub(crate) fn registry() -> Registry {
     registry.register(SCATTER).expect("the first operator");
     registry.register(SCALE).expect("an operator of another name");
     registry
-}
-
-/// The text of a file in `tests/fixtures/matrix`.
-pub(crate) fn fixture(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/matrix").join(name);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

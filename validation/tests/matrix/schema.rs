@@ -1,10 +1,9 @@
 //! The JSON Schema says of a matrix what the parser says, as far as a schema can.
 
-mod support;
-
 use serde_json::Value;
-use support::{fixture, json_schema::misfits};
 use validation::matrix::schema;
+
+use crate::{fixture, json_schema::misfits, operators};
 
 fn as_json(text: &str) -> Value {
     serde_yaml::from_str(text).expect("the fixture is YAML")
@@ -12,13 +11,13 @@ fn as_json(text: &str) -> Value {
 
 #[test]
 fn a_good_matrix_fits() {
-    let schema = schema(&support::registry());
+    let schema = schema(&operators::registry());
     assert_eq!(misfits(&schema, &as_json(&fixture("good.yaml"))), [""; 0]);
 }
 
 #[test]
 fn mistakes_that_a_schema_can_see_do_not_fit() {
-    let schema = schema(&support::registry());
+    let schema = schema(&operators::registry());
     let visible = [
         "dataset_format",
         "dataset_rate",
@@ -66,5 +65,5 @@ fn mistakes_that_a_schema_can_see_do_not_fit() {
 
 #[test]
 fn the_schema_is_as_it_was() {
-    insta::assert_json_snapshot!(schema(&support::registry()));
+    insta::assert_json_snapshot!(schema(&operators::registry()));
 }

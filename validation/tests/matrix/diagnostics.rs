@@ -1,7 +1,5 @@
 //! Whatever is wrong with a matrix is one diagnostic with its place, and nothing panics.
 
-mod support;
-
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -14,10 +12,10 @@ use validation::{
     plan::Plan,
 };
 
-use support::{fixture, machines::laptop};
+use crate::{fixture, machines::laptop, operators};
 
 fn plan(bytes: &[u8], profile: &str) -> Result<Plan, Diagnostic> {
-    let registry = support::registry();
+    let registry = operators::registry();
     let matrix = Matrix::from_bytes("matrix.yaml", bytes, &registry)?;
     Plan::expand(&matrix, profile, &laptop(), &registry, date(2026, 11, 22))
 }
@@ -85,7 +83,7 @@ fn a_file_that_is_too_large_is_refused_without_being_read() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes).unwrap();
         let began = Instant::now();
-        let diagnostic = Matrix::read(file.path(), &support::registry()).unwrap_err();
+        let diagnostic = Matrix::read(file.path(), &operators::registry()).unwrap_err();
         assert!(began.elapsed() < Duration::from_millis(500), "{name} took {:?}", began.elapsed());
         assert_eq!(diagnostic.message(), "a matrix may have at most 1024 KiB", "{name}");
         assert_eq!(diagnostic.place(), Some(Place::START), "{name}");
@@ -123,7 +121,7 @@ fn as_much_yaml_as_is_let_in_is_refused_quickly() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
-    let diagnostic = Matrix::read(Path::new("/nowhere/matrix.yaml"), &support::registry()).unwrap_err();
+    let diagnostic = Matrix::read(Path::new("/nowhere/matrix.yaml"), &operators::registry()).unwrap_err();
     assert_eq!(diagnostic.place(), None);
     let expected = "error: /nowhere/matrix.yaml: cannot read the matrix: No such file or directory (os error 2)";
     assert_eq!(diagnostic.to_string(), expected);

@@ -1,0 +1,61 @@
+//! The determinism suite by its rungs: how much was compared in each way of running.
+
+use std::collections::BTreeMap;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::terminal::magnitude;
+use crate::{
+    cell::Device,
+    evidence::Record,
+    observation::{Observation, Outcome},
+};
+
+/// What one rung amounts to on one device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rung {
+    /// Cells that climbed it.
+    pub cells: u64,
+    /// Runs that were compared with a first run.
+    pub runs: u64,
+    /// Output elements that were compared.
+    pub elements: u64,
+    /// Elements whose bits differed.
+    pub differing: u64,
+    /// Cells that it broke.
+    pub broken: u64,
+}
+
+/// The rungs of all records, by name and device. The first run is none: nothing is compared there but guards.
+pub fn rungs<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap<(String, Device), Rung> {
+    let mut rungs: BTreeMap<(String, Device), Rung> = BTreeMap::new();
+    for record in records {
+        let Some(Outcome::Observed(observation)) = &record.outcome else { continue };
+        let Observation::Determinism(facts) = &**observation else { continue };
+        for facts in facts.rungs.iter().skip(1) {
+            let rung = rungs.entry((facts.rung.clone(), record.cell.device)).or_default();
+            rung.cells += 1;
+            rung.runs += facts.runs;
+            rung.elements += facts.elements;
+            rung.differing += facts.differences.iter().map(|comparison| comparison.differing).sum::<u64>();
+            rung.broken += u64::from(!facts.holds());
+        }
+    }
+    rungs
+}
+
+/// The table of rungs.
+pub fn table(rungs: &BTreeMap<(String, Device), Rung>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["rung", "device", "cells", "runs", "elements", "differing", "broken"]);
+    for ((name, device), rung) in rungs {
+        let numbers = [rung.cells, rung.runs].map(|count| count.to_string());
+        let elements = [rung.elements, rung.differing, rung.broken].map(magnitude);
+        table.add_row([name.clone(), device.to_string()].into_iter().chain(numbers).chain(elements));
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}

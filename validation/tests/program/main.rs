@@ -1,0 +1,18 @@
+//! The program at its boundary: arguments in; exit status, output and evidence out.
+
+#[path = "../evidence/fixture.rs"]
+mod fixture;
+#[path = "../killing/mod.rs"]
+mod killing;
+
+mod bad_input;
+mod bad_recordings;
+mod interrupts;
+mod kills;
+mod nextest;
+mod options;
+mod outcomes;
+mod pipes;
+mod project;
+mod resuming;
+mod terminal;

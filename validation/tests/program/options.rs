@@ -1,0 +1,95 @@
+//! The options of every Rust test program.
+
+use std::collections::BTreeSet;
+
+use crate::project::{Project, machine, names};
+
+fn set(names: Vec<String>) -> BTreeSet<String> {
+    let count = names.len();
+    let set: BTreeSet<_> = names.into_iter().collect();
+    assert_eq!(set.len(), count, "a cell is listed twice");
+    set
+}
+
+#[test]
+fn a_list_has_one_line_for_each_cell_and_runs_none() {
+    let project = Project::new();
+    let terse = project.run(&["--list", "--format", "terse"]);
+    assert_eq!((terse.code, terse.stderr.as_str()), (Some(0), ""));
+    assert_eq!(terse.stdout.lines().count(), 2 * 2 * (6 + 3 + 2 + 6));
+    assert!(terse.stdout.lines().all(|line| line.ends_with("::uniform: test")), "{}", terse.stdout);
+    assert_eq!(project.run(&["--list"]).stdout, terse.stdout);
+    assert!(!project.output().exists(), "a list is no run");
+}
+
+#[test]
+fn just_the_cells_that_cannot_run_here_are_ignored() {
+    let project = Project::new();
+    let all = set(project.listed(&[]));
+    let ignored = set(project.listed(&["--ignored"]));
+    let cuda = all.iter().filter(|name| name.contains("::cuda::")).cloned().collect();
+    assert_eq!(ignored, if machine().gpus.is_empty() { cuda } else { BTreeSet::new() });
+}
+
+#[test]
+fn filters_select_as_in_a_test_program() {
+    let project = Project::new();
+    let all = set(project.listed(&[]));
+    let select = |condition: &dyn Fn(&str) -> bool| all.iter().filter(|name| condition(name)).cloned().collect();
+    let cases: [(&[&str], BTreeSet<String>); 4] = [
+        (&["fuse::cpu"], select(&|name| name.contains("fuse::cpu"))),
+        (
+            &["cpu", "--skip", "accuracy", "--skip=f16"],
+            select(&|name| name.contains("cpu") && !name.contains("accuracy") && !name.contains("f16")),
+        ),
+        (&["accuracy::fuse::cpu::f32", "--exact"], BTreeSet::new()),
+        (
+            &["--exact", "accuracy::fuse::cpu::f32::b1_t1_s1x1_s2x1_f32::uniform"],
+            select(&|name| name.starts_with("accuracy::fuse::cpu::f32::")),
+        ),
+    ];
+    for (arguments, expected) in cases {
+        assert_eq!(set(project.listed(arguments)), expected, "{arguments:?}");
+    }
+    // A list and a run agree.
+    let arguments = ["cpu", "--skip", "accuracy", "--skip=f16"];
+    assert_eq!(project.run(&arguments).code, Some(0));
+    assert_eq!(names(&project.records()), set(project.listed(&arguments)));
+}
+
+/// With one worker, cells end in the order of the plan.
+#[test]
+fn one_thread_runs_one_cell_at_a_time() {
+    let project = Project::new();
+    let ended = project.run(&["::cpu::", "--test-threads=1"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.printed());
+    let recorded: Vec<_> = project.records().into_iter().map(|record| record.cell.name).collect();
+    assert_eq!(recorded, project.listed(&["::cpu::"]));
+}
+
+#[test]
+fn what_a_worker_prints_reaches_the_terminal_if_asked_for() {
+    let project = Project::new();
+    let words = "memory allocation of 400000000 bytes failed";
+    for (arguments, forwarded) in [
+        (&["--profile", "hungry", "s100000000"][..], false),
+        (&["--profile", "hungry", "s100000000", "--nocapture"], true),
+    ] {
+        let ended = project.run(arguments);
+        assert_eq!(ended.code, Some(1), "{}", ended.printed());
+        assert_eq!(ended.stderr.contains(words), forwarded, "{}", ended.stderr);
+        // In either case the report quotes it.
+        assert!(ended.stdout.contains(words), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn colours_are_as_asked_for() {
+    let project = Project::new();
+    for (setting, colourful) in [("always", true), ("never", false), ("auto", false)] {
+        let ended = project.run(&["accuracy::fuse::cpu::f32", "--color", setting]);
+        assert_eq!(ended.stdout.contains("\u{1b}["), colourful, "{setting}: {:?}", ended.stdout);
+    }
+    let ended = project.run(&["no_such_cell", "--color=always"]);
+    assert!(ended.stderr.contains("\u{1b}["), "{:?}", ended.stderr);
+}

@@ -1,0 +1,120 @@
+//! What people read, without its colours.
+
+use anstream::adapter::strip_str;
+use robocache_core::compare::{Comparison, UlpHistogram};
+use validation::{
+    evidence::Record,
+    observation::{AccuracyFacts, Observation, Outcome},
+    plan::SkipReason,
+    report::{
+        summary::Summary,
+        terminal::{cell_line, conclusion, failure, skips, table},
+    },
+    suites::{AccuracySettings, SuiteSettings},
+    verdict::Verdict,
+};
+
+use crate::fixture::{every_verdict, fixed_environment, passed, record};
+
+fn plain(text: &str) -> String {
+    strip_str(text).to_string()
+}
+
+#[test]
+fn each_verdict_has_its_line() {
+    let lines: Vec<_> = every_verdict().iter().map(|record| plain(&cell_line(record))).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn each_failure_says_what_is_wrong_and_how_to_repeat_it() {
+    let environment = fixed_environment();
+    let failures: String = every_verdict().iter().filter_map(|record| failure(&environment, record)).collect();
+    insta::assert_snapshot!(plain(&failures));
+}
+
+/// What the code under test prints may hold anything, but must not reach the terminal as a command.
+#[test]
+fn a_worker_s_last_words_do_not_steer_the_terminal() {
+    let detail = "\u{1b}[31mred\u{1b}[0m\u{1b}]0;title\u{7}\u{8}\r\u{9b}2J\u{0}end".to_owned();
+    let crash = record("n1", Verdict::Crash { cause: "SIGABRT".to_owned(), detail });
+    let shown = failure(&fixed_environment(), &crash).unwrap();
+    let line = shown.lines().find(|line| line.contains("end")).unwrap();
+    assert!(line.contains("red") && !line.chars().any(char::is_control), "{line:?}");
+}
+
+#[test]
+fn a_silent_crash_is_told_as_one() {
+    let crash = record("n1", Verdict::Crash { cause: "SIGSEGV".to_owned(), detail: String::new() });
+    assert!(failure(&fixed_environment(), &crash).unwrap().contains("SIGSEGV, and nothing was printed\n"));
+}
+
+/// A record of another suite and operator.
+fn accurate(problem: &str, max_fraction_of_bound: f64, elements: u64) -> Record {
+    let mut record = passed(problem);
+    record.cell.suite = SuiteSettings::Accuracy(AccuracySettings { random_problems: 4 });
+    record.cell.operator = "fuse".to_owned();
+    record.elapsed_ms = 61_234.0;
+    let output = Comparison {
+        tensor: "y".to_owned(),
+        elements,
+        differing: 0,
+        first: None,
+        worst: None,
+        max_ulps: 1,
+        max_fraction_of_bound: Some(max_fraction_of_bound),
+        histogram: UlpHistogram::default(),
+    };
+    let facts = AccuracyFacts {
+        outputs: vec![output],
+        exact: false,
+        unwritten: Vec::new(),
+        guard_violation: None,
+        mutated_input: None,
+        random_problems: 4,
+        counterexample: None,
+    };
+    record.outcome = Some(Outcome::Observed(Box::new(Observation::Accuracy(facts.into()))));
+    record
+}
+
+#[test]
+fn the_table_sums_up_and_aligns() {
+    let mut records = every_verdict();
+    records.extend([accurate("n7000", 0.375, 1_234_567), accurate("n8000", 0.5, 5_000_000_000)]);
+    insta::assert_snapshot!(table(&Summary::of(&records)));
+}
+
+#[test]
+fn an_empty_run_has_an_empty_table() {
+    insta::assert_snapshot!(table(&Summary::of(&[])));
+}
+
+#[test]
+fn skips_are_grouped_by_reason_most_frequent_first() {
+    let skipped = |problem: &str, reason| record(problem, Verdict::Skip { reason });
+    let lacks = || SkipReason::MachineLacks("CUDA: no NVIDIA driver".to_owned());
+    let records = [
+        skipped("n1", SkipReason::Excluded("too slow on this device".to_owned())),
+        skipped("n2", SkipReason::DatasetMissing("scan: no data folder; name one with --data".to_owned())),
+        skipped("n3", lacks()),
+        skipped("n4", lacks()),
+        passed("n5"),
+    ];
+    insta::assert_snapshot!(skips(&Summary::of(&records)));
+    assert_eq!(skips(&Summary::of(&records[4..])), "");
+}
+
+#[test]
+fn the_conclusion_is_the_worst_that_is_true() {
+    let green = [passed("n1")];
+    let shortfalls = ["the profile requires cuda: no NVIDIA driver".to_owned(), "no cell was executed".to_owned()];
+    let shown = |records: &[Record], shortfalls: &[String]| plain(&conclusion(&Summary::of(records), shortfalls));
+    let conclusions = [
+        shown(&green, &[]),
+        shown(&green, &shortfalls),
+        shown(&every_verdict(), &[]),
+        shown(&every_verdict(), &shortfalls),
+    ];
+    insta::assert_snapshot!(conclusions.join("\n"));
+}
