@@ -28,6 +28,7 @@ mod program;
 pub mod protocol;
 pub mod report;
 mod selection;
+mod shell;
 mod stop;
 pub mod suites;
 pub mod supervisor;

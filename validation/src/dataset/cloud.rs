@@ -8,7 +8,7 @@ use robocache_core::{
 
 use super::{
     error::{Fault, Flaw, Place},
-    load::LoadedInputs,
+    loaded::LoadedInputs,
     rounding::rounded_tensor,
 };
 

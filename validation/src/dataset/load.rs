@@ -2,23 +2,16 @@
 
 use std::path::Path;
 
-use robocache_core::{dtype::DType, parameters::Parameters, tensor::HostTensor};
+use robocache_core::dtype::DType;
 
 use super::{
     delimited,
     error::{DatasetError, Fault, Flaw, Place},
-    file, ply,
+    file,
+    loaded::LoadedInputs,
+    ply,
     spec::{DatasetFormat, DatasetSpec},
 };
-
-/// A recording as its operator takes it.
-#[derive(Clone, Debug)]
-pub struct LoadedInputs {
-    /// The matrix's arguments, completed by those that the recording decides.
-    pub parameters: Parameters,
-    /// The inputs in the problem's order, each value rounded once to the dtype.
-    pub inputs: Vec<HostTensor>,
-}
 
 /// Reads the recording at `path` as `spec` says, for a problem of `dtype`.
 ///
@@ -82,7 +75,7 @@ fn check_dtype(dtype: DType) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use half::bf16;
-    use robocache_core::parameters::Value;
+    use robocache_core::parameters::{Parameters, Value};
 
     use super::*;
     use crate::dataset::Expectation;

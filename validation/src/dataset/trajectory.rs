@@ -9,7 +9,7 @@ use robocache_core::{
 
 use super::{
     error::{Fault, Flaw, Place},
-    load::LoadedInputs,
+    loaded::LoadedInputs,
     rounding::rounded_tensor,
     seconds,
     timeline::Timeline,

@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    fact::Fact,
     gpu::{self, Driver, GpuFacts},
     host::Host,
     program::Program,
     storage::StorageError,
 };
-use crate::{machine::Machine, report::quoted};
+use crate::{machine::Machine, shell::quoted};
 
 /// The version of `environment.json`.
 pub const FORMAT: u32 = 1;
@@ -64,38 +65,6 @@ pub const RECORDED_VARIABLES: [&str; 40] = [
     "RUST_BACKTRACE",
     "SOURCE_DATE_EPOCH",
 ];
-
-/// A fact about the machine, or why it could not be had. In JSON, a known fact stands for itself, and a missing one is
-/// `{"missing": "why"}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Fact<T> {
-    /// It is missing. Listed first, because a fact that is a map would swallow it.
-    Missing {
-        /// Why.
-        missing: String,
-    },
-    /// It is this.
-    Known(T),
-}
-
-impl<T> Fact<T> {
-    /// A fact from a result whose error says why there is none.
-    pub fn new<E: ToString>(result: Result<T, E>) -> Self {
-        match result {
-            Ok(fact) => Self::Known(fact),
-            Err(error) => Self::Missing { missing: error.to_string() },
-        }
-    }
-
-    /// The same fact, expressed otherwise.
-    pub fn map<U>(self, express: impl FnOnce(T) -> U) -> Fact<U> {
-        match self {
-            Self::Known(fact) => Fact::Known(express(fact)),
-            Self::Missing { missing } => Fact::Missing { missing },
-        }
-    }
-}
 
 /// What was asked: a run is resumed only by the same question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use nvml_wrapper::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::environment::Fact;
+use super::fact::Fact;
 use crate::machine::{Gpu, Machine};
 
 /// NVIDIA's driver.

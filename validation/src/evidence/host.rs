@@ -5,7 +5,7 @@ use std::{fs, thread};
 use robocache_core::cpu::InstructionSet;
 use serde::{Deserialize, Serialize};
 
-use super::environment::Fact;
+use super::fact::Fact;
 
 /// The processor and the system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

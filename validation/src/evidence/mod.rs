@@ -7,6 +7,7 @@
 //! Nothing here judges, and nothing here knows a device.
 
 pub mod environment;
+pub mod fact;
 mod frame;
 pub mod gpu;
 pub mod host;
@@ -20,7 +21,8 @@ pub mod run;
 pub mod storage;
 mod tail;
 
-pub use environment::{Environment, Fact, Filters, Selection};
+pub use environment::{Environment, Filters, Selection};
+pub use fact::Fact;
 pub use log::{AppendError, RecordLog};
 pub use open::open;
 pub use program::Program;

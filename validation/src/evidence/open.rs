@@ -7,7 +7,7 @@ use super::{
     program::Program,
     run::{NextestRun, Run, RunError},
 };
-use crate::{cli::RunArguments, machine::Machine, matrix::Matrix, report::quoted};
+use crate::{cli::RunArguments, machine::Machine, matrix::Matrix, shell::quoted};
 
 /// Opens the run that the arguments ask for, under `root`.
 pub fn open(

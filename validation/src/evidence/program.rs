@@ -4,7 +4,7 @@ use std::{env, fs::File, io, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{environment::Fact, storage::StorageError};
+use super::{fact::Fact, storage::StorageError};
 
 /// The program that made a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

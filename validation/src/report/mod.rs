@@ -10,4 +10,4 @@ pub mod summary;
 pub mod terminal;
 
 pub use publish::{Asked, publish};
-pub use repeat::{quoted, repeat_command};
+pub use repeat::repeat_command;

@@ -8,8 +8,7 @@ use robocache_core::{
 
 use super::{
     DeterminismSettings,
-    device::{POISON, during, open, other_gpus, run_on_other_gpu, run_once},
-    execute::hashes,
+    device::{POISON, during, hashes, open, other_gpus, run_on_other_gpu, run_once},
     prepare::Prepared,
 };
 use crate::{

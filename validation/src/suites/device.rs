@@ -13,7 +13,10 @@ use robocache_core::{
     tensor::HostTensor,
 };
 
-use crate::{cell::Device, observation::OperatorFailure};
+use crate::{
+    cell::Device,
+    observation::{OperatorFailure, OutputHashes},
+};
 
 /// The byte that fills outputs and scratch memory before a first run.
 pub(super) const POISON: u8 = 0x00;
@@ -59,6 +62,11 @@ fn gpu(number: usize) -> Result<&'static cuda::Device, CudaError> {
 /// One plain run in a session of its own.
 pub(super) fn run_once(device: Device, problem: &dyn Problem, inputs: &[HostTensor]) -> Result<RunOutcome, RunError> {
     open(device, problem, inputs)?.run(Variation::Plain { poison: POISON })
+}
+
+/// BLAKE3 of each output by its name.
+pub(super) fn hashes(outputs: &[HostTensor]) -> OutputHashes {
+    outputs.iter().map(|output| (output.name().to_owned(), output.hash().to_hex().to_string())).collect()
 }
 
 /// Says during what an error came.

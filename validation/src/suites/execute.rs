@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use robocache_core::{registry::Registry, tensor::HostTensor};
+use robocache_core::registry::Registry;
 
 use super::{
     SuiteSettings, accuracy, determinism,
-    device::run_once,
+    device::{hashes, run_once},
     prepare::{Unprepared, prepare},
 };
 use crate::{
@@ -44,9 +44,4 @@ pub fn digest(registry: &Registry, cell: &Cell, recording: Option<&Recording>) -
     run_once(cell.device, &*prepared.problem, &prepared.inputs)
         .map(|outcome| hashes(&outcome.outputs))
         .map_err(|error| error.to_string())
-}
-
-/// BLAKE3 of each output by its name.
-pub(super) fn hashes(outputs: &[HostTensor]) -> OutputHashes {
-    outputs.iter().map(|output| (output.name().to_owned(), output.hash().to_hex().to_string())).collect()
 }

@@ -7,6 +7,7 @@ mod accuracy;
 mod determinism;
 mod device;
 mod execute;
+mod measurement;
 mod prepare;
 mod random_problem;
 mod settings;

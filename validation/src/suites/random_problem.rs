@@ -16,7 +16,7 @@ use robocache_core::{
     registry::Registry,
 };
 
-use super::{accuracy::measure, device::during};
+use super::{device::during, measurement::measure};
 use crate::{
     cell::Cell,
     observation::{AccuracyFacts, Counterexample, OperatorFailure},
