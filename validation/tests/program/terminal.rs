@@ -107,14 +107,16 @@ fn skips_are_grouped_by_reason_most_frequent_first() {
 
 #[test]
 fn the_conclusion_is_the_worst_that_is_true() {
-    let green = [passed("n1")];
-    let shortfalls = ["the profile requires cuda: no NVIDIA driver".to_owned(), "no cell was executed".to_owned()];
+    let lacks = SkipReason::MachineLacks("CUDA: no NVIDIA driver".to_owned());
+    let (green, skipped) = ([passed("n1")], [record("n2", Verdict::Skip { reason: lacks })]);
+    let requirement = "the profile requires cuda: no NVIDIA driver".to_owned();
     let shown = |records: &[Record], shortfalls: &[String]| plain(&conclusion(&Summary::of(records), shortfalls));
     let conclusions = [
         shown(&green, &[]),
-        shown(&green, &shortfalls),
+        shown(&green, std::slice::from_ref(&requirement)),
+        shown(&skipped, &["no cell was executed".to_owned()]),
         shown(&every_verdict(), &[]),
-        shown(&every_verdict(), &shortfalls),
+        shown(&every_verdict(), &[requirement]),
     ];
     insta::assert_snapshot!(conclusions.join("\n"));
 }
