@@ -10,8 +10,8 @@ use robocache_core::{
     parameters::{ParameterKind, ParameterSpec},
 };
 
-/// The filter of the sample run: few cells, and every kind of thing that a summary shows.
-const SAMPLE_ARGUMENTS: &[&str] = &["--test-threads=1", "bf16::b4"];
+/// A sample run that ends the same on every machine: which rungs of determinism there are depends on the processor.
+const SAMPLE_ARGUMENTS: &[&str] = &["--test-threads=1", "accuracy::fuse::cpu::bf16::b4_t32_100x64_50x33_25x12_i64"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -55,10 +55,6 @@ fn the_sample_is_what_the_program_prints() {
         .output()
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
-    if printed.contains(" cuda ") && !printed.contains("cannot run it") {
-        // The sample was made without a GPU, as most readers will first see it.
-        return;
-    }
     let folder = output_folder.path().display().to_string();
     let shown = printed.replace(&folder, "bench_artifacts");
     let command = format!("$ cargo run --release -p validation -- {}\n", SAMPLE_ARGUMENTS.join(" "));

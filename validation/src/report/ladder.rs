@@ -44,10 +44,13 @@ pub fn rungs<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap<(Str
     rungs
 }
 
-/// The table of rungs.
-pub fn table(rungs: &BTreeMap<(String, Device), Rung>) -> String {
+/// The table of rungs; `None` if no cell climbed any.
+pub fn table(rungs: &BTreeMap<(String, Device), Rung>) -> Option<String> {
+    if rungs.is_empty() {
+        return None;
+    }
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header(["rung", "device", "cells", "runs", "elements", "differing", "broken"]);
     for ((name, device), rung) in rungs {
         let numbers = [rung.cells, rung.runs].map(|count| count.to_string());
@@ -57,5 +60,5 @@ pub fn table(rungs: &BTreeMap<(String, Device), Rung>) -> String {
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table.to_string()
+    Some(table.to_string())
 }

@@ -35,7 +35,9 @@ impl Progress {
     /// A record is durable.
     pub fn ended(&mut self, record: &Record) {
         self.failures += u64::from(record.verdict.is_failure());
-        if self.every_cell || record.verdict.is_failure() {
+        // Skipped cells did nothing; the summary counts them by reason.
+        let executed = record.outcome.is_some();
+        if (self.every_cell && executed) || record.verdict.is_failure() {
             self.bar.suspend(|| print_line(cell_line(record)));
         }
         self.bar.set_message(match self.failures {

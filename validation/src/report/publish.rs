@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{junit, output::print_line, summary::Summary, terminal};
+use super::{junit, ladder, output::print_line, summary::Summary, terminal};
 use crate::{
     Stop,
     evidence::{Record, Run},
@@ -42,6 +42,9 @@ pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit
     let summary = Summary::of(&records);
     for failure in records.iter().filter_map(|record| terminal::failure(run.environment(), record)) {
         print_line(format_args!("\n{}", failure.trim_end()));
+    }
+    if let Some(rungs) = ladder::table(&ladder::rungs(&records)) {
+        print_line(format_args!("\n{rungs}"));
     }
     print_line(format_args!(
         "\n{}\n{}evidence: {}",

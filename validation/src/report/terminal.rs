@@ -51,7 +51,7 @@ fn harmless(line: &str) -> String {
 /// The table of suites, operators and devices, with their sum.
 pub fn table(summary: &Summary) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header([
         "suite", "operator", "device", "pass", "fail", "timeout", "crash", "error", "skip", "elements", "of bound",
         "time",
