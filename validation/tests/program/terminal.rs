@@ -4,9 +4,10 @@ use anstream::adapter::strip_str;
 use robocache_core::compare::{Comparison, UlpHistogram};
 use validation::{
     evidence::Record,
-    observation::{AccuracyFacts, Observation, Outcome},
+    observation::{AccuracyFacts, Observation, Outcome, RungFacts},
     plan::SkipReason,
     report::{
+        ladder,
         summary::Summary,
         terminal::{cell_line, conclusion, failure, skips, table},
     },
@@ -88,6 +89,21 @@ fn the_table_sums_up_and_aligns() {
 #[test]
 fn an_empty_run_has_an_empty_table() {
     insta::assert_snapshot!(table(&Summary::of(&[])));
+}
+
+#[test]
+fn the_ladder_adds_up_each_rung() {
+    let mut records = every_verdict();
+    records.extend([passed("n7000"), accurate("n8000", 0.5, 100)]);
+    // Nothing is compared in a first run.
+    for record in &mut records {
+        let Some(Outcome::Observed(observation)) = &mut record.outcome else { continue };
+        let Observation::Determinism(facts) = &mut **observation else { continue };
+        let first = RungFacts { rung: "first_run".to_owned(), differences: Vec::new(), ..facts.rungs[0].clone() };
+        facts.rungs.insert(0, first);
+    }
+    insta::assert_snapshot!(ladder::table(&ladder::rungs(&records)).unwrap());
+    assert_eq!(ladder::table(&ladder::rungs(&[accurate("n8000", 0.5, 100)])), None);
 }
 
 #[test]
