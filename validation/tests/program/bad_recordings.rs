@@ -20,7 +20,7 @@ const RECORDINGS: [(&str, &str, Option<&str>); 8] = [
         "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\nend_header\n0 0 0\n",
         Some(":9: is cut off"),
     ),
-    ("header.ply", "ply\nformat ascii 1.0\nelement ver", Some(":3: is cut off")),
+    ("header.ply", "ply\nformat ascii 1.0\nelement ver", Some(": byte 32: is cut off")),
     ("magic.ply", "plx\nformat ascii 1.0\n", Some(": byte 0: begins with `plx")),
     ("nan.txt", "# s x\n1.00 1\nnan 2\n1.02 3\n", Some(":3: the time `nan` is not a finite number")),
     (

@@ -44,7 +44,7 @@ fn filters_select_as_in_a_test_program() {
         ),
         (&["accuracy::fuse::cpu::f32", "--exact"], BTreeSet::new()),
         (
-            &["--exact", "accuracy::fuse::cpu::f32::b1_t1_s1x1_s2x1_f32::uniform"],
+            &["--exact", "accuracy::fuse::cpu::f32::b1_t1_1x1_2x1_f32::uniform"],
             select(&|name| name.starts_with("accuracy::fuse::cpu::f32::")),
         ),
     ];
@@ -70,17 +70,12 @@ fn one_thread_runs_one_cell_at_a_time() {
 #[test]
 fn what_a_worker_prints_reaches_the_terminal_if_asked_for() {
     let project = Project::new();
-    let words = "memory allocation of 400000000 bytes failed";
-    for (arguments, forwarded) in [
-        (&["--profile", "hungry", "s100000000"][..], false),
-        (&["--profile", "hungry", "s100000000", "--nocapture"], true),
-    ] {
-        let ended = project.run(arguments);
-        assert_eq!(ended.code, Some(1), "{}", ended.printed());
-        assert_eq!(ended.stderr.contains(words), forwarded, "{}", ended.stderr);
-        // In either case the report quotes it.
-        assert!(ended.stdout.contains(words), "{}", ended.stdout);
-    }
+    let silent = project.run(&["--profile", "hungry", "s100000000"]);
+    assert_eq!((silent.code, silent.stderr.as_str()), (Some(1), ""), "{}", silent.stdout);
+    let loud = project.run(&["--profile", "hungry", "s100000000", "--nocapture"]);
+    assert_eq!(loud.code, Some(1));
+    // The last words of a worker that may not allocate what it needs.
+    assert!(loud.stderr.contains("panicked at") || loud.stderr.contains("memory allocation"), "{}", loud.stderr);
 }
 
 #[test]

@@ -29,9 +29,11 @@ fn every_planned_cell_is_recorded_exactly_once() {
     let skipped = records.len() - executed;
     assert!(executed > 0 && (skipped > 0) != has_gpu);
     assert!(ended.stdout.contains(&format!("PASSED: {executed} passed, 0 failed, {skipped} skipped\n")));
-    assert!(ended.stdout.contains("skipped: this machine lacks CUDA") != has_gpu, "{}", ended.stdout);
-    for name in names(&records) {
-        assert_eq!(ended.stdout.matches(&format!("{name}\n")).count(), 1, "{name} is not acknowledged once");
+    assert!(ended.stdout.contains("skipped: this machine cannot run it: CUDA") != has_gpu, "{}", ended.stdout);
+    for record in &records {
+        // Skipped cells are counted by reason instead.
+        let shown = usize::from(record.outcome.is_some());
+        assert_eq!(ended.stdout.matches(&format!("{}\n", record.cell)).count(), shown, "{}", record.cell);
     }
 
     let junit = fs::read_to_string(project.only_run().join("junit.xml")).unwrap();
@@ -57,9 +59,8 @@ fn one_crash_fails_the_run_and_no_other_cell() {
     let (hungry, modest): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.cell.name.contains("s100000000"));
     assert!(modest.len() > 1 && modest.iter().all(|record| record.verdict == Verdict::Pass));
     let [hungry] = hungry[..] else { panic!("{} cells are hungry", hungry.len()) };
-    let Verdict::Crash { cause, detail } = &hungry.verdict else { panic!("{:?}", hungry.verdict) };
-    assert_eq!(cause, "SIGABRT");
-    assert!(detail.contains("memory allocation of 400000000 bytes failed"), "{detail}");
+    let Verdict::Crash { detail, .. } = &hungry.verdict else { panic!("{:?}", hungry.verdict) };
+    assert!(!detail.is_empty() && ended.stdout.contains(detail.lines().next().unwrap()), "{detail}");
 
     // What is printed repeats that cell and nothing else.
     let repeat = ended.stdout.lines().find_map(|line| line.trim().strip_prefix("repeat: ")).unwrap();
@@ -86,7 +87,11 @@ fn nightly_without_a_gpu_is_incomplete() {
     let project = Project::of_repository();
     let ended = project.run(&["--profile", "nightly", "accuracy::resample::cpu::f32::b1_s1_"]);
     assert_eq!(ended.code, Some(3), "{}", ended.printed());
-    assert!(ended.stdout.contains("INCOMPLETE: 12 passed, 0 failed, 0 skipped\n"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains(&format!("INCOMPLETE: {} passed, 0 failed, 0 skipped\n", project.records().len())),
+        "{}",
+        ended.stdout
+    );
     assert!(ended.stdout.contains("\n  the profile requires cuda: CUDA is not available"), "{}", ended.stdout);
 }
 

@@ -4,9 +4,10 @@ use anstream::adapter::strip_str;
 use robocache_core::compare::{Comparison, UlpHistogram};
 use validation::{
     evidence::Record,
-    observation::{AccuracyFacts, Observation, Outcome},
+    observation::{AccuracyFacts, Observation, Outcome, RungFacts},
     plan::SkipReason,
     report::{
+        ladder,
         summary::Summary,
         terminal::{cell_line, conclusion, failure, skips, table},
     },
@@ -91,6 +92,21 @@ fn an_empty_run_has_an_empty_table() {
 }
 
 #[test]
+fn the_ladder_adds_up_each_rung() {
+    let mut records = every_verdict();
+    records.extend([passed("n7000"), accurate("n8000", 0.5, 100)]);
+    // Nothing is compared in a first run.
+    for record in &mut records {
+        let Some(Outcome::Observed(observation)) = &mut record.outcome else { continue };
+        let Observation::Determinism(facts) = &mut **observation else { continue };
+        let first = RungFacts { rung: "first_run".to_owned(), differences: Vec::new(), ..facts.rungs[0].clone() };
+        facts.rungs.insert(0, first);
+    }
+    insta::assert_snapshot!(ladder::table(&ladder::rungs(&records)).unwrap());
+    assert_eq!(ladder::table(&ladder::rungs(&[accurate("n8000", 0.5, 100)])), None);
+}
+
+#[test]
 fn skips_are_grouped_by_reason_most_frequent_first() {
     let skipped = |problem: &str, reason| record(problem, Verdict::Skip { reason });
     let lacks = || SkipReason::MachineLacks("CUDA: no NVIDIA driver".to_owned());
@@ -107,14 +123,16 @@ fn skips_are_grouped_by_reason_most_frequent_first() {
 
 #[test]
 fn the_conclusion_is_the_worst_that_is_true() {
-    let green = [passed("n1")];
-    let shortfalls = ["the profile requires cuda: no NVIDIA driver".to_owned(), "no cell was executed".to_owned()];
+    let lacks = SkipReason::MachineLacks("CUDA: no NVIDIA driver".to_owned());
+    let (green, skipped) = ([passed("n1")], [record("n2", Verdict::Skip { reason: lacks })]);
+    let requirement = "the profile requires cuda: no NVIDIA driver".to_owned();
     let shown = |records: &[Record], shortfalls: &[String]| plain(&conclusion(&Summary::of(records), shortfalls));
     let conclusions = [
         shown(&green, &[]),
-        shown(&green, &shortfalls),
+        shown(&green, std::slice::from_ref(&requirement)),
+        shown(&skipped, &["no cell was executed".to_owned()]),
         shown(&every_verdict(), &[]),
-        shown(&every_verdict(), &shortfalls),
+        shown(&every_verdict(), &[requirement]),
     ];
     insta::assert_snapshot!(conclusions.join("\n"));
 }
