@@ -1,5 +1,5 @@
-//! Supervisors killed with SIGKILL at random moments, hundreds of times: no acknowledged record is lost or doubled, and
-//! resuming completes the run.
+//! Writers of evidence killed with SIGKILL at random moments, a hundred times: no acknowledged record is lost or doubled,
+//! and resuming completes the run. The tests of the program kill the whole of it in the same way.
 //!
 //! This program is both the tests and, as `kill append` and `kill join`, the processes that they kill.
 
@@ -12,7 +12,7 @@ use std::{
     env,
     io::{self, Write},
     path::Path,
-    process::{Command, ExitCode, Stdio},
+    process::{Command, ExitCode},
     thread,
     time::{Duration, Instant},
 };
@@ -29,9 +29,6 @@ const RECORDS: usize = 60;
 /// Kills of a writer that does nothing else, and so is hit while it writes more often than the whole program.
 const WRITER_KILLS: u32 = 100;
 
-/// Kills of the whole program.
-const PROGRAM_KILLS: u32 = 200;
-
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -41,7 +38,6 @@ fn main() -> ExitCode {
         _ => {
             let trials = vec![
                 Trial::test("a_killed_writer_loses_and_doubles_nothing", killed_writers),
-                Trial::test("a_killed_program_loses_and_doubles_nothing", killed_programs),
                 Trial::test("killed_processes_of_one_run_lose_and_double_nothing", killed_processes),
             ];
             return libtest_mimic::run(&Arguments::from_args(), trials).exit_code();
@@ -118,43 +114,6 @@ fn killed_writers() -> Result<(), Failed> {
     })?;
     println!("{report}");
     Ok(())
-}
-
-/// The whole program: matrix, workers, judgement and display, on small cells.
-fn killed_programs() -> Result<(), Failed> {
-    let root = tempfile::tempdir()?;
-    let matrix = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/kill/matrix.yaml");
-    let program = |words: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_validation"));
-        // Not a process of the run that may be running this test.
-        command.env_remove("NEXTEST").env_remove("NEXTEST_RUN_ID").stderr(Stdio::null());
-        command.arg("--matrix").arg(&matrix).args(["--profile", "killed"]).args(words);
-        command
-    };
-    let list = program(&["--list"]).output()?;
-    let cells = String::from_utf8(list.stdout)?;
-    let report = kill_and_resume(&Killing {
-        root: root.path(),
-        kills: PROGRAM_KILLS,
-        seed: 3,
-        command: &|resume| {
-            let mut command = program(&["--output", root.path().to_str().unwrap()]);
-            if let Some(folder) = resume {
-                command.arg("--resume").arg(folder);
-            }
-            command
-        },
-        acknowledged: &shown,
-        cells: cells.lines().filter_map(|line| Some(line.strip_suffix(": test")?.to_owned())).collect(),
-    })?;
-    println!("{report}");
-    Ok(())
-}
-
-/// The cell that a line such as `    pass [   0.001 s] accuracy::...` shows.
-fn shown(line: &str) -> Option<String> {
-    let (verdict, cell) = line.split_once(" s] ")?;
-    verdict.contains('[').then(|| cell.to_owned())
 }
 
 /// Many processes share a log and are killed at random moments, some of them while others wait for their turn.
