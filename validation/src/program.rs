@@ -5,6 +5,7 @@ use std::{io::Write, process::ExitCode};
 use anstream::ColorChoice;
 use clap::Parser;
 use libtest_mimic::ColorSetting;
+use nix::sys::{prctl, signal::Signal};
 use robocache_core::registry::Registry;
 
 use crate::{
@@ -52,7 +53,11 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
         Some(Command::Worker) => work(registry),
         Some(Command::Schema) => print(&matrix::schema(registry)),
         Some(Command::Machine) => print(&Machine::probe()),
-        Some(Command::Probe) => print(&Machine::probe_here()),
+        Some(Command::Probe) => {
+            // A search that a driver holds up must not outlive the program that waits for it. Without this, it may.
+            let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+            print(&Machine::probe_here())
+        }
         None => {
             set_colors(cli.run.selection.color);
             let ask = Ask { arguments: cli.run, default_profile: default_profile.to_owned(), empty_selection };

@@ -38,7 +38,7 @@ pub enum Stop {
     #[error(transparent)]
     Log(#[from] LogError),
     /// Cells were executed, and their records are not in the log any more.
-    #[error("{cells} cells were recorded, but their records are damaged or gone; `--resume {run}` executes them again")]
+    #[error("no intact record is left of {cells} executed cells; `--resume {run}` executes them again")]
     RecordsLost {
         /// How many.
         cells: usize,

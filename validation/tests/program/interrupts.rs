@@ -1,8 +1,11 @@
-//! Exit status 130: Ctrl-C ends a run early, and `--resume` finishes it.
+//! What happens to a run in its middle: Ctrl-C ends it early with exit status 130, lost evidence is noticed at its end,
+//! and `--resume` makes up for either.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::Stdio,
+    fs::OpenOptions,
+    io::{BufRead, BufReader, Read},
+    os::unix::fs::FileExt,
+    process::{Child, Stdio},
 };
 
 use nix::{
@@ -13,8 +16,8 @@ use validation::verdict::Verdict;
 
 use crate::project::{Ended, Project, names};
 
-/// Sends `signal` as soon as the program has acknowledged two cells.
-fn interrupt(project: &Project, signal: Signal) -> Ended {
+/// Runs the program, and does this to it as soon as it has acknowledged two cells of many.
+fn disturb(project: &Project, disturbance: impl FnOnce(&Child)) -> Ended {
     let mut command = project.command();
     command.args(["--profile", "unhurried", "--test-threads=1"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -23,11 +26,15 @@ fn interrupt(project: &Project, signal: Signal) -> Ended {
     for _ in 0..2 {
         output.read_line(&mut text).unwrap();
     }
-    kill(Pid::from_raw(child.id() as i32), signal).unwrap();
-    std::io::Read::read_to_string(&mut output, &mut text).unwrap();
+    disturbance(&child);
+    output.read_to_string(&mut text).unwrap();
     let mut ended = Ended::from(child.wait_with_output().unwrap());
     ended.stdout = text;
     ended
+}
+
+fn interrupt(project: &Project, signal: Signal) -> Ended {
+    disturb(project, |child| kill(Pid::from_raw(child.id() as i32), signal).unwrap())
 }
 
 #[test]
@@ -57,4 +64,25 @@ fn a_termination_is_an_interrupt_too() {
     let ended = interrupt(&project, Signal::SIGTERM);
     assert_eq!(ended.code, Some(130), "{}", ended.printed());
     assert!(ended.stdout.contains("INTERRUPTED"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_record_that_is_lost_during_the_run_is_missed_at_its_end() {
+    let project = Project::new();
+    let ended = disturb(&project, |_| {
+        let log = project.only_run().join("records.jsonl");
+        // In the first record, which is durable.
+        OpenOptions::new().write(true).open(log).unwrap().write_all_at(b"?", 60).unwrap();
+    });
+    assert_eq!(ended.code, Some(4), "{}", ended.printed());
+    assert!(ended.stdout.contains("damaged evidence: line 1 (byte 0): corrupt"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("PASSED"), "{}", ended.stdout);
+    assert!(
+        ended.stderr.starts_with("error: no intact record is left of 1 executed cells; `--resume "),
+        "{}",
+        ended.stderr
+    );
+
+    let ended = project.run(&["--profile", "unhurried", "--resume"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.printed());
 }
