@@ -1,9 +1,16 @@
 //! Defects to be planted in real operators.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    ffi::{CStr, CString},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
+use cudarc::driver::result;
 use robocache_core::{
     cpu::CpuOptions,
+    cuda::{Call, CudaError, CudaProblem},
     distribution::Distribution,
     dtype::DType,
     operator::{InvalidInput, Operator, Problem, RunError},
@@ -37,10 +44,15 @@ pub(crate) enum Defect {
     Error,
     /// It changes its first input.
     MutatedInput,
+    /// Its kernel never ends.
+    HungKernel,
+    /// Its kernel stores to an address that is not there, which makes the context unusable.
+    WildStore,
 }
 
 impl Defect {
-    pub(crate) const ALL: &'static [Self] = &[
+    /// Those of CPU implementations.
+    pub(crate) const CPU: &'static [Self] = &[
         Self::None,
         Self::FlippedBit,
         Self::SkippedTail,
@@ -52,6 +64,9 @@ impl Defect {
         Self::Error,
         Self::MutatedInput,
     ];
+
+    /// Those of CUDA implementations.
+    pub(crate) const CUDA: &'static [Self] = &[Self::None, Self::HungKernel, Self::WildStore];
 
     const fn word(self) -> &'static str {
         match self {
@@ -65,6 +80,8 @@ impl Defect {
             Self::Panic => "panic",
             Self::Error => "error",
             Self::MutatedInput => "mutated_input",
+            Self::HungKernel => "hung_kernel",
+            Self::WildStore => "wild_store",
         }
     }
 
@@ -74,7 +91,7 @@ impl Defect {
 
     pub(crate) fn of_operator_name(name: &str) -> Option<Self> {
         let (_, word) = name.split_once('_')?;
-        Self::ALL.iter().copied().find(|defect| defect.word() == word)
+        Self::CPU.iter().chain(Self::CUDA).copied().find(|defect| defect.word() == word)
     }
 
     /// Whether this is the verdict that this defect must draw in this cell's suite.
@@ -98,6 +115,8 @@ impl Defect {
             (Self::Panic, Verdict::Crash { cause, detail }) => cause == "panic" && detail.contains("planted panic"),
             (Self::Error, Verdict::Fail { reason }) => reason.contains("planted error"),
             (Self::MutatedInput, Verdict::Fail { reason }) => reason.contains("was changed"),
+            (Self::HungKernel, Verdict::Timeout { .. }) => true,
+            (Self::WildStore, Verdict::Fail { reason }) => reason.contains("CUDA_ERROR_ILLEGAL_ADDRESS"),
             (
                 _,
                 Verdict::Pass
@@ -178,7 +197,7 @@ impl Problem for BrokenProblem {
     fn run_cpu(&self, inputs: &[HostTensor], outputs: &mut [HostTensor], options: CpuOptions) -> Result<(), RunError> {
         let size = outputs[0].dtype().size_bytes();
         match self.defect {
-            Defect::None => self.inner.run_cpu(inputs, outputs, options),
+            Defect::None | Defect::HungKernel | Defect::WildStore => self.inner.run_cpu(inputs, outputs, options),
             Defect::FlippedBit => {
                 self.inner.run_cpu(inputs, outputs, options)?;
                 let bytes = outputs[0].bytes_mut();
@@ -219,7 +238,77 @@ impl Problem for BrokenProblem {
         }
     }
 
+    fn cuda(&self) -> Option<&dyn CudaProblem> {
+        match self.defect {
+            Defect::None | Defect::HungKernel | Defect::WildStore => Some(self),
+            Defect::FlippedBit
+            | Defect::SkippedTail
+            | Defect::Nan
+            | Defect::EndlessLoop
+            | Defect::Abort
+            | Defect::HugeAllocation
+            | Defect::Panic
+            | Defect::Error
+            | Defect::MutatedInput => None,
+        }
+    }
+
     fn bytes_moved(&self, inputs: &[HostTensor]) -> u64 {
         self.inner.bytes_moved(inputs)
     }
+}
+
+impl CudaProblem for BrokenProblem {
+    fn workspace_bytes(&self) -> usize {
+        self.inner.cuda().map_or(0, CudaProblem::workspace_bytes)
+    }
+
+    fn enqueue(&self, call: Call<'_>) -> Result<(), CudaError> {
+        match self.defect {
+            Defect::HungKernel => launch("hang", &call),
+            Defect::WildStore => launch("wild", &call),
+            Defect::None
+            | Defect::FlippedBit
+            | Defect::SkippedTail
+            | Defect::Nan
+            | Defect::EndlessLoop
+            | Defect::Abort
+            | Defect::HugeAllocation
+            | Defect::Panic
+            | Defect::Error
+            | Defect::MutatedInput => self.inner.cuda().expect("every real operator has one").enqueue(call),
+        }
+    }
+}
+
+/// Two kernels that no release would hold.
+const KERNELS: &CStr = c"
+.version 7.0
+.target sm_80
+.address_size 64
+.visible .entry hang() {
+AGAIN:
+    bra AGAIN;
+}
+.visible .entry wild() {
+    .reg .b64 %address;
+    .reg .b32 %value;
+    mov.u64 %address, 16;
+    mov.u32 %value, 1;
+    st.global.u32 [%address], %value;
+    ret;
+}
+";
+
+/// Launches one of them. The module is never unloaded: the process does not outlive it for long.
+fn launch(kernel: &str, call: &Call<'_>) -> Result<(), CudaError> {
+    let name = CString::new(kernel).expect("no NUL");
+    // SAFETY: the text ends with a NUL and the session's context is current; the kernels take no argument. What they do
+    // to the device is the point.
+    let launched = unsafe {
+        result::module::load_data(KERNELS.as_ptr().cast())
+            .and_then(|module| result::module::get_function(module, name))
+            .and_then(|function| result::launch_kernel(function, (1, 1, 1), (1, 1, 1), 0, call.stream.raw(), &mut []))
+    };
+    launched.map_err(|error| CudaError::Unavailable(format!("the planted kernel cannot be launched: {error:?}")))
 }
