@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     }
     let trials = vec![
         Trial::test("every_defect_draws_its_verdict", || every_defect_draws_its_verdict("quick", Defect::CPU)),
+        Trial::test("random_problems_find_and_shrink", random_problems_find_and_shrink),
         Trial::test("every_cuda_defect_draws_its_verdict", || every_defect_draws_its_verdict("cuda", Defect::CUDA))
             .with_kind("needs an NVIDIA GPU")
             .with_ignored_flag(usable_gpus().is_err()),
@@ -39,7 +40,8 @@ fn main() -> ExitCode {
 fn registry() -> Registry {
     let mut registry = Registry::new();
     for operator in operators::registry().iter() {
-        let all: BTreeSet<Defect> = Defect::CPU.iter().chain(Defect::CUDA).copied().collect();
+        let all: BTreeSet<Defect> =
+            [Defect::CPU, Defect::CUDA, Defect::RANDOM].into_iter().flatten().copied().collect();
         for defect in all {
             let name = defect.operator_name(operator.name());
             let operator = defects::Broken { name, inner: operator.clone(), defect };
@@ -82,6 +84,16 @@ fn every_defect_draws_its_verdict(profile: &str, defects: &[Defect]) -> Result<(
         // Three operators in two suites each: a defect that lost a cell took somebody else down with it.
         assert_eq!(seen.get(defect), Some(&6), "{defect:?} of {seen:?}");
     }
+    Ok(())
+}
+
+fn random_problems_find_and_shrink() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    run_harness(folder.path(), &["--profile", "random"])?;
+    let run = evidence::run::find(folder.path(), "latest")?;
+    let log = evidence::read_log(&run.join("records.jsonl"))?;
+    let [record] = &log.records[..] else { return Err(format!("{} records", log.records.len()).into()) };
+    assert!(Defect::RightForOneShape.verdict_is_right(&record.cell, &record.verdict), "{:?}", record.verdict);
     Ok(())
 }
 
