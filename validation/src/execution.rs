@@ -53,9 +53,13 @@ pub fn execute(
     supervisor: &Supervisor,
     retries: u32,
 ) -> Result<Execution, ExecutionError> {
-    let recorded = run.recorded_cells();
-    let rest: Vec<Selected<'_>> =
-        selected.into_iter().filter(|selected| !recorded.contains(selected.planned.cell.name.as_str())).collect();
+    let earlier: HashMap<&str, &Record> =
+        run.earlier().iter().map(|record| (record.cell.name.as_str(), record)).collect();
+    let is_settled = |record: &&Record| !is_retried(&record.verdict) || record.attempt > retries;
+    let rest: Vec<Selected<'_>> = selected
+        .into_iter()
+        .filter(|selected| !earlier.get(selected.planned.cell.name.as_str()).is_some_and(is_settled))
+        .collect();
     let mut progress = Progress::new(rest.len() as u64);
     let (acknowledged, durable) = mpsc::channel();
 
@@ -66,8 +70,9 @@ pub fn execute(
             }
             progress.finish();
         });
-        let earlier_attempts = NextestRun::current().map_or(0, |nextest| nextest.attempt.saturating_sub(1));
-        let scribe = Scribe { run, earlier_attempts, acknowledged };
+        let by_nextest = NextestRun::current().map_or(0, |nextest| nextest.attempt.saturating_sub(1));
+        let attempts = |cell: &Cell| earlier.get(cell.name.as_str()).map_or(by_nextest, |record| record.attempt);
+        let scribe = Scribe { run, earlier_attempts: &attempts, acknowledged };
         let execution = run_cells(&scribe, rest, supervisor, retries);
         // The last sender ends the display.
         drop(scribe);
@@ -94,7 +99,8 @@ fn run_cells(scribe: &Scribe<'_>, rest: Vec<Selected<'_>>, supervisor: &Supervis
             Event::Started { .. } => {}
             Event::Ended { index, outcome, elapsed } => {
                 let verdict = judge(cells[&index], &outcome);
-                if is_retried(&verdict) {
+                let left = retries.saturating_sub((scribe.earlier_attempts)(cells[&index]));
+                if is_retried(&verdict) && attempt <= left {
                     unlucky.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
                 }
                 scribe.append(cells[&index], attempt, Some(outcome), verdict, elapsed);
@@ -120,8 +126,9 @@ fn is_retried(verdict: &Verdict) -> bool {
 /// Writes records, and passes them on when they are durable.
 struct Scribe<'a> {
     run: &'a Run,
-    /// Attempts that cargo-nextest made in other processes.
-    earlier_attempts: u32,
+    /// Attempts at a cell before this execution: in the part of a run that is being resumed, or by cargo-nextest in
+    /// other processes.
+    earlier_attempts: &'a (dyn Fn(&Cell) -> u32 + Sync),
     acknowledged: Sender<Record>,
 }
 
@@ -129,7 +136,7 @@ impl Scribe<'_> {
     fn append(&self, cell: &Cell, attempt: u32, outcome: Option<Outcome>, verdict: Verdict, elapsed: Duration) {
         let record = Record {
             cell: cell.clone(),
-            attempt: self.earlier_attempts.saturating_add(attempt),
+            attempt: (self.earlier_attempts)(cell).saturating_add(attempt),
             started: Timestamp::now() - elapsed,
             elapsed_ms: elapsed.as_secs_f64() * 1e3,
             program_hash: self.run.environment().program.hash.clone(),
