@@ -1,5 +1,7 @@
 //! Dense tensors in host memory, with guard bytes around the payload.
 
+use std::alloc::{Layout, handle_alloc_error};
+
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,12 @@ const GUARD_PATTERN: u8 = 0xA5;
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
 struct Line([u8; ALIGNMENT_BYTES]);
+
+/// Zeroed lines. Where there is no memory the process ends as it does for a `Vec`: with the number of bytes asked for.
+fn allocate(lines: usize) -> Vec<Line> {
+    bytemuck::allocation::try_zeroed_vec(lines)
+        .unwrap_or_else(|()| handle_alloc_error(Layout::array::<Line>(lines).expect("shapes are limited")))
+}
 
 /// Name, element type and shape of an input or output of an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +97,7 @@ impl HostTensor {
     pub fn zeros(spec: TensorSpec) -> Self {
         let guard_lines = GUARD_BYTES / ALIGNMENT_BYTES;
         let lines = 2 * guard_lines + spec.bytes().div_ceil(ALIGNMENT_BYTES);
-        let mut tensor = Self { lines: bytemuck::allocation::zeroed_vec(lines), spec };
+        let mut tensor = Self { lines: allocate(lines), spec };
         let end = GUARD_BYTES + tensor.spec.bytes();
         let all: &mut [u8] = bytemuck::cast_slice_mut(&mut tensor.lines);
         all[..GUARD_BYTES].fill(GUARD_PATTERN);

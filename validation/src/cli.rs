@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use libtest_mimic::FormatSetting;
+
 /// What the program is asked to do.
 #[derive(Debug, clap::Parser)]
 #[command(
@@ -63,6 +65,35 @@ pub struct RunArguments {
     pub selection: libtest_mimic::Arguments,
 }
 
+/// An option of other Rust test programs that means nothing here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{option} is not supported: {instead}")]
+pub struct UnsupportedOption {
+    /// The option as it is written.
+    pub option: &'static str,
+    /// What to do instead.
+    pub instead: &'static str,
+}
+
+impl RunArguments {
+    /// Refuses what would otherwise be ignored. Listing knows every format, as cargo-nextest needs.
+    pub fn check(&self) -> Result<(), UnsupportedOption> {
+        let evidence = "records.jsonl in the run's folder is the machine-readable output, and junit.xml beside it";
+        match (&self.selection.logfile, self.selection.format) {
+            (Some(_), _) => Err(UnsupportedOption { option: "--logfile", instead: evidence }),
+            (None, Some(FormatSetting::Json)) if !self.selection.list => {
+                Err(UnsupportedOption { option: "--format json", instead: evidence })
+            }
+            (None, Some(FormatSetting::Json | FormatSetting::Pretty | FormatSetting::Terse) | None) => Ok(()),
+        }
+    }
+
+    /// Whether only failures get a line.
+    pub fn is_quiet(&self) -> bool {
+        self.selection.quiet || self.selection.format == Some(FormatSetting::Terse)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
@@ -82,6 +113,15 @@ mod tests {
         let selection = parse("validation accuracy::fuse --exact --nocapture");
         assert_eq!((selection.filter.as_deref(), selection.exact), (Some("accuracy::fuse"), true));
         assert_eq!(parse("validation --skip cuda --skip f16 --test-threads=3").skip, ["cuda", "f16"]);
+    }
+
+    #[test]
+    fn no_option_is_ignored_in_silence() {
+        let check = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap().run.check();
+        assert!(check("validation --logfile x").is_err());
+        assert!(check("validation --format json").is_err());
+        assert!(check("validation --list --format json").is_ok());
+        assert!(Cli::try_parse_from(["validation", "-q"]).unwrap().run.is_quiet());
     }
 
     #[test]

@@ -45,13 +45,22 @@ pub struct Selected<'a> {
     pub recording: Option<Recording>,
 }
 
-/// Executes what was selected and not recorded yet. A cell that crashed or timed out is executed up to `retries` times
-/// more; one whose bits are wrong is not: a wrong answer that comes and goes is a wrong answer.
+/// How cells are executed and shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// How often a cell that crashed or timed out is executed again.
+    pub retries: u32,
+    /// Whether only failures get a line.
+    pub quiet: bool,
+}
+
+/// Executes what was selected and not recorded yet. A cell that crashed or timed out is executed up to [`Manner::retries`]
+/// times more; one whose bits are wrong is not: a wrong answer that comes and goes is a wrong answer.
 pub fn execute(
     run: &Run,
     selected: Vec<Selected<'_>>,
     supervisor: &Supervisor,
-    retries: u32,
+    Manner { retries, quiet }: Manner,
 ) -> Result<Execution, ExecutionError> {
     let earlier: HashMap<&str, &Record> =
         run.earlier().iter().map(|record| (record.cell.name.as_str(), record)).collect();
@@ -60,7 +69,7 @@ pub fn execute(
         .into_iter()
         .filter(|selected| !earlier.get(selected.planned.cell.name.as_str()).is_some_and(is_settled))
         .collect();
-    let mut progress = Progress::new(rest.len() as u64);
+    let mut progress = Progress::new(rest.len() as u64, quiet);
     let (acknowledged, durable) = mpsc::channel();
 
     let execution = thread::scope(|scope| {

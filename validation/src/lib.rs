@@ -41,8 +41,8 @@ use jiff::Zoned;
 use robocache_core::registry::Registry;
 
 use crate::{
-    exit::Exit, locations::Locations, machine::Machine, matrix::Matrix, plan::Plan, program::EmptySelection,
-    supervisor::interrupt,
+    execution::Manner, exit::Exit, locations::Locations, machine::Machine, matrix::Matrix, plan::Plan,
+    program::EmptySelection, supervisor::interrupt,
 };
 pub use crate::{
     program::{main, test_main},
@@ -62,6 +62,7 @@ pub struct Ask {
 /// Runs the cells that are asked for and leaves evidence of them.
 pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     let Ask { arguments, default_profile, empty_selection } = ask;
+    arguments.check()?;
     let locations = Locations::find(arguments)?;
     let profile = arguments.profile.as_ref().unwrap_or(default_profile);
 
@@ -86,8 +87,8 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     let run = evidence::open(&locations.output, &matrix, profile, &machine, arguments)?;
     let supervisor = execution::start_supervisor(&machine, &arguments.selection)?;
     let jobs = selected.iter().map(|planned| locations.attach_recording(&matrix, planned)).collect();
-    let retries = matrix.profile(profile)?.retries;
-    let execution = execution::execute(&run, jobs, &supervisor, retries)?;
+    let manner = Manner { retries: matrix.profile(profile)?.retries, quiet: arguments.is_quiet() };
+    let execution = execution::execute(&run, jobs, &supervisor, manner)?;
     drop(supervisor);
 
     // Render: from the records alone, those of an earlier part of a resumed run included.

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::{
+    cli::UnsupportedOption,
     evidence::{AppendError, LogError, RunError, StorageError},
     execution::ExecutionError,
     exit::Exit,
@@ -19,6 +20,9 @@ pub enum Stop {
     /// The matrix cannot be used.
     #[error(transparent)]
     Matrix(#[from] Diagnostic),
+    /// The command line asks for something that this program does not do.
+    #[error(transparent)]
+    Option(#[from] UnsupportedOption),
     /// The filters leave nothing of the profile.
     #[error("no cell of profile `{profile}` matches the filters; `--list` shows their names")]
     NothingSelected {
@@ -66,7 +70,7 @@ impl Stop {
     /// The exit status that says so.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Location(_) | Self::Matrix(_) | Self::NothingSelected { .. } => Exit::BadInput,
+            Self::Location(_) | Self::Matrix(_) | Self::Option(_) | Self::NothingSelected { .. } => Exit::BadInput,
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
             Self::Run(_)
             | Self::Execution(_)
@@ -84,6 +88,7 @@ impl Stop {
         match self {
             Self::Matrix(diagnostic) => diagnostic.styled(),
             Self::Location(_)
+            | Self::Option(_)
             | Self::NothingSelected { .. }
             | Self::Run(_)
             | Self::Execution(_)

@@ -18,8 +18,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// For a run of so many cells.
-    pub fn new(cells: u64) -> Self {
+    /// For a run of so many cells. If `quiet`, only failures get a line.
+    pub fn new(cells: u64, quiet: bool) -> Self {
         let on_terminal = stderr().is_terminal();
         let target = if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30.green/dim}] {pos}/{len} {msg}")
@@ -29,7 +29,7 @@ impl Progress {
         if on_terminal {
             bar.enable_steady_tick(Duration::from_millis(250));
         }
-        Self { bar, failures: 0, every_cell: !on_terminal }
+        Self { bar, failures: 0, every_cell: !on_terminal && !quiet }
     }
 
     /// A record is durable.
