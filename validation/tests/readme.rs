@@ -37,7 +37,9 @@ fn check(name: &str, generated: &str, normalise: impl Fn(&str) -> String) {
         return;
     }
     if env::var_os("ROBOCACHE_UPDATE_README").is_some() {
-        fs::write(root().join("README.md"), text.replacen(written, generated, 1)).unwrap();
+        let begin = format!("<!-- {name}: begin -->\n");
+        let text = text.replacen(&format!("{begin}{written}"), &format!("{begin}{generated}"), 1);
+        fs::write(root().join("README.md"), text).unwrap();
         return;
     }
     similar_asserts::assert_eq!(normalise(written), normalise(generated), "run with ROBOCACHE_UPDATE_README=1");
