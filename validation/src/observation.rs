@@ -94,6 +94,8 @@ pub struct RungFacts {
     pub runs: u64,
     /// How many output elements were compared in all runs.
     pub elements: u64,
+    /// The run of a repetition that did not give the bits of the first, from 0.
+    pub broken_run: Option<u64>,
     /// Outputs whose bits differ, with the first differing element of each.
     pub differences: Vec<Comparison>,
     /// Outputs of which only hashes were compared, and whose hashes differ.
@@ -142,9 +144,11 @@ impl RungFacts {
 
     /// What is wrong, one sentence each.
     pub fn defects(&self) -> Vec<String> {
+        let run = self.broken_run.map(|run| format!("run {run} differs"));
         let differences = self.differences.iter().map(Comparison::to_string);
         let hashes = self.differing_hashes.iter().map(|output| format!("`{output}` has another hash"));
-        differences
+        run.into_iter()
+            .chain(differences)
             .chain(hashes)
             .chain(disturbances(self.guard_violation.as_ref(), self.mutated_input.as_ref()))
             .collect()

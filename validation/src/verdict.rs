@@ -174,6 +174,7 @@ mod tests {
             runs: 1,
             elements: 0,
             differences: Vec::new(),
+            broken_run: None,
             differing_hashes: Vec::new(),
             guard_violation: None,
             mutated_input: None,

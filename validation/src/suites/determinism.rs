@@ -2,7 +2,7 @@
 
 use robocache_core::{
     compare::{Comparison, compare_bits},
-    session::{RunOutcome, Variation},
+    session::{BrokenRepeat, RunOutcome, Variation},
     tensor::HostTensor,
 };
 
@@ -30,12 +30,12 @@ pub(super) fn observe(
 
     if ladder.holds() {
         let broken = session.repeat(settings.repeats, &ladder.expected).map_err(during("repeat"))?;
-        ladder.climb("repeat", settings.repeats, broken.map(|broken| broken.outcome));
+        ladder.climb_repeat(settings.repeats, broken);
     }
     for variation in session.variations() {
         if ladder.holds() {
             let outcome = session.run(variation).map_err(during(variation))?;
-            ladder.climb(&variation.to_string(), 1, Some(outcome));
+            ladder.climb(&variation.to_string(), outcome);
         }
     }
     // Relations and the CPU's turn need no more of the device's memory than one session.
@@ -63,14 +63,14 @@ pub(super) fn observe(
         Device::Cuda => {
             if ladder.holds() {
                 let outcome = run_once(Device::Cpu, &**problem, inputs).map_err(during("cpu_equals_gpu"))?;
-                ladder.climb("cpu_equals_gpu", 1, Some(outcome));
+                ladder.climb("cpu_equals_gpu", outcome);
             }
             let others = other_gpus().map_err(|error| during("other_gpu")(error.into()))?;
             for number in 1..=others {
                 if ladder.holds() {
                     let rung = format!("other_gpu_{number}");
                     let outcome = run_on_other_gpu(number, &**problem, inputs).map_err(during(&rung))?;
-                    ladder.climb(&rung, 1, Some(outcome));
+                    ladder.climb(&rung, outcome);
                 }
             }
         }
@@ -98,13 +98,26 @@ impl Ladder {
         self.rungs.iter().all(RungFacts::holds)
     }
 
-    /// `outcome` is the run to look at: that of a single run, or the one that broke a repetition.
-    fn climb(&mut self, rung: &str, runs: u64, outcome: Option<RunOutcome>) {
-        let mut facts = self.rung(rung, runs);
-        if let Some(RunOutcome { outputs, guard_violation, mutated_input }) = outcome {
-            facts = RungFacts { differences: self.differences(&outputs), guard_violation, mutated_input, ..facts };
-        }
+    /// A rung of one run.
+    fn climb(&mut self, rung: &str, outcome: RunOutcome) {
+        let facts = self.with_outcome(self.rung(rung, 1), outcome);
         self.rungs.push(facts);
+    }
+
+    /// A rung of many runs, and the one that broke it.
+    fn climb_repeat(&mut self, runs: u64, broken: Option<BrokenRepeat>) {
+        let facts = self.rung("repeat", runs);
+        self.rungs.push(match broken {
+            None => facts,
+            Some(BrokenRepeat { run, outcome }) => {
+                RungFacts { broken_run: Some(run), ..self.with_outcome(facts, outcome) }
+            }
+        });
+    }
+
+    fn with_outcome(&self, facts: RungFacts, outcome: RunOutcome) -> RungFacts {
+        let RunOutcome { outputs, guard_violation, mutated_input } = outcome;
+        RungFacts { differences: self.differences(&outputs), guard_violation, mutated_input, ..facts }
     }
 
     /// A rung whose outputs are computed rather than run.
@@ -139,6 +152,7 @@ impl Ladder {
             rung: name.to_owned(),
             runs,
             elements: runs * self.elements(),
+            broken_run: None,
             differences: Vec::new(),
             differing_hashes: Vec::new(),
             guard_violation: None,

@@ -2,7 +2,10 @@
 
 use std::{
     ffi::{CStr, CString},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -44,6 +47,8 @@ pub(crate) enum Defect {
     Error,
     /// It changes its first input.
     MutatedInput,
+    /// It is right at first, and wrong from its fourth call on.
+    WrongLater,
     /// It is right for the shape that everybody tries, and for no other.
     RightForOneShape,
     /// Its kernel never ends.
@@ -65,6 +70,7 @@ impl Defect {
         Self::Panic,
         Self::Error,
         Self::MutatedInput,
+        Self::WrongLater,
     ];
 
     /// Those of CUDA implementations.
@@ -85,6 +91,7 @@ impl Defect {
             Self::Panic => "panic",
             Self::Error => "error",
             Self::MutatedInput => "mutated_input",
+            Self::WrongLater => "wrong_later",
             Self::RightForOneShape => "right_for_one_shape",
             Self::HungKernel => "hung_kernel",
             Self::WildStore => "wild_store",
@@ -121,6 +128,11 @@ impl Defect {
             (Self::Panic, Verdict::Crash { cause, detail }) => cause == "panic" && detail.contains("planted panic"),
             (Self::Error, Verdict::Fail { reason }) => reason.contains("planted error"),
             (Self::MutatedInput, Verdict::Fail { reason }) => reason.contains("was changed"),
+            // Run 2 of the repetition is the fourth call.
+            (Self::WrongLater, Verdict::Fail { reason }) => {
+                deterministic && reason.starts_with("broken at rung repeat: run 2 differs; ")
+            }
+            (Self::WrongLater, Verdict::Pass) => !deterministic,
             // The shrunken problem is the smallest that has an output at all.
             (Self::RightForOneShape, Verdict::Fail { reason }) => {
                 reason.contains("smallest failing problem b1_s1_d1_t1_f32")
@@ -170,13 +182,14 @@ impl Operator for Broken {
 
     fn problem(&self, dtype: DType, parameters: &Parameters) -> Result<Box<dyn Problem>, InvalidParameter> {
         let inner = self.inner.problem(dtype, parameters)?;
-        Ok(Box::new(BrokenProblem { inner, defect: self.defect }))
+        Ok(Box::new(BrokenProblem { inner, defect: self.defect, calls: AtomicU32::new(0) }))
     }
 }
 
 struct BrokenProblem {
     inner: Box<dyn Problem>,
     defect: Defect,
+    calls: AtomicU32,
 }
 
 impl Problem for BrokenProblem {
@@ -213,6 +226,13 @@ impl Problem for BrokenProblem {
                 let bytes = outputs[0].bytes_mut();
                 let last = bytes.len() - 1;
                 bytes[last] ^= 0x40;
+                Ok(())
+            }
+            Defect::WrongLater => {
+                self.inner.run_cpu(inputs, outputs, options)?;
+                if self.calls.fetch_add(1, Ordering::Relaxed) >= 3 {
+                    outputs[0].bytes_mut()[0] ^= 1;
+                }
                 Ok(())
             }
             Defect::RightForOneShape => {
@@ -268,6 +288,7 @@ impl Problem for BrokenProblem {
             | Defect::Panic
             | Defect::Error
             | Defect::MutatedInput
+            | Defect::WrongLater
             | Defect::RightForOneShape => None,
         }
     }
@@ -296,6 +317,7 @@ impl CudaProblem for BrokenProblem {
             | Defect::Panic
             | Defect::Error
             | Defect::MutatedInput
+            | Defect::WrongLater
             | Defect::RightForOneShape => self.inner.cuda().expect("every real operator has one").enqueue(call),
         }
     }

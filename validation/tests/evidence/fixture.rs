@@ -113,6 +113,7 @@ fn observed(differences: Vec<Comparison>) -> Outcome {
             runs: 3,
             elements: 24,
             differences,
+            broken_run: None,
             differing_hashes: Vec::new(),
             guard_violation: None,
             mutated_input: None,
