@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::test("every_defect_draws_its_verdict", || every_defect_draws_its_verdict("quick", Defect::CPU)),
         Trial::test("random_problems_find_and_shrink", random_problems_find_and_shrink),
+        Trial::test("crashes_are_retried_and_wrong_bits_are_not", crashes_are_retried_and_wrong_bits_are_not),
         Trial::test("every_cuda_defect_draws_its_verdict", || every_defect_draws_its_verdict("cuda", Defect::CUDA))
             .with_kind("needs an NVIDIA GPU")
             .with_ignored_flag(usable_gpus().is_err()),
@@ -94,6 +95,24 @@ fn random_problems_find_and_shrink() -> Result<(), Failed> {
     let log = evidence::read_log(&run.join("records.jsonl"))?;
     let [record] = &log.records[..] else { return Err(format!("{} records", log.records.len()).into()) };
     assert!(Defect::RightForOneShape.verdict_is_right(&record.cell, &record.verdict), "{:?}", record.verdict);
+    Ok(())
+}
+
+fn crashes_are_retried_and_wrong_bits_are_not() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let attempts = || -> Result<Vec<(Defect, u32)>, Failed> {
+        let log = evidence::read_log(&evidence::run::find(folder.path(), "latest")?.join("records.jsonl"))?;
+        let of = |operator: &str| Defect::of_operator_name(operator).expect("an operator of this program");
+        Ok(log.records.iter().map(|record| (of(&record.cell.operator), record.attempt)).collect())
+    };
+    run_harness(folder.path(), &["--profile", "retried", "--test-threads=1"])?;
+    let made = attempts()?;
+    let crashes: Vec<u32> = made.iter().filter(|(defect, _)| *defect == Defect::Abort).map(|&(_, n)| n).collect();
+    assert_eq!(crashes, [1, 2, 3]);
+    assert_eq!(made.len(), 4, "{made:?}");
+    // Nothing is left to be done: neither cells nor retries.
+    run_harness(folder.path(), &["--profile", "retried", "--resume"])?;
+    assert_eq!(attempts()?, made);
     Ok(())
 }
 
