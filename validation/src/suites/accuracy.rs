@@ -4,7 +4,7 @@ use robocache_core::registry::Registry;
 
 use super::{AccuracySettings, device::during, measurement::measure, prepare::Prepared, random_problem};
 use crate::{
-    cell::Cell,
+    cell::{Cell, Input},
     observation::{AccuracyFacts, OperatorFailure},
 };
 
@@ -16,9 +16,14 @@ pub(super) fn observe(
     prepared: &Prepared,
 ) -> Result<AccuracyFacts, OperatorFailure> {
     let mut facts = measure(cell.device, &*prepared.problem, &prepared.inputs).map_err(during("accuracy"))?;
-    if facts.holds() && settings.random_problems > 0 {
-        facts.random_problems = settings.random_problems;
-        facts.counterexample = random_problem::search(registry, cell, settings.random_problems)?.map(Box::new);
+    // Problems of random extents vary a generated problem; a recording is what it is.
+    let varied = match cell.input {
+        Input::Generated(_) => settings.random_problems,
+        Input::Recorded(_) => 0,
+    };
+    if facts.holds() && varied > 0 {
+        facts.random_problems = varied;
+        facts.counterexample = random_problem::search(registry, cell, varied)?.map(Box::new);
     }
     Ok(facts)
 }

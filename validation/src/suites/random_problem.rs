@@ -25,20 +25,21 @@ use crate::{
 /// Tries `count` problems no larger than the cell's own, drawn with its seed, and gives the smallest that fails.
 pub(super) fn search(registry: &Registry, cell: &Cell, count: u32) -> Result<Option<Counterexample>, OperatorFailure> {
     let Some(operator) = registry.get(&cell.operator) else { return Ok(None) };
-    let failure = RefCell::new(None);
-    let found = RefCell::new(None);
+    // What was wrong at the last attempt that failed.
+    let wrong = RefCell::new(None);
     let attempt = |(parameters, distribution): (Parameters, Distribution)| {
-        // Combinations that break a rule, such as a grid too small for its mode, are not problems at all.
-        let Ok(problem) = operator.problem(cell.dtype, &parameters) else { return Ok(()) };
+        // Combinations that break a rule are not problems at all, and others are drawn for them.
+        let problem =
+            operator.problem(cell.dtype, &parameters).map_err(|invalid| TestCaseError::reject(invalid.to_string()))?;
         let inputs = problem.generate(distribution, cell.seed.derive(&problem.name()));
         match measure(cell.device, &*problem, &inputs) {
             Ok(facts) if facts.holds() => Ok(()),
             Ok(facts) => {
-                *found.borrow_mut() = counterexample(problem.name(), distribution, facts);
+                wrong.replace(Some(Ok(counterexample(problem.name(), distribution, &facts))));
                 Err(TestCaseError::fail("does not hold"))
             }
             Err(error) => {
-                *failure.borrow_mut() = Some(during(format!("{} {distribution}", problem.name()))(error));
+                wrong.replace(Some(Err(during(format!("{} {distribution}", problem.name()))(error))));
                 Err(TestCaseError::fail("returned an error"))
             }
         }
@@ -52,7 +53,7 @@ pub(super) fn search(registry: &Registry, cell: &Cell, count: u32) -> Result<Opt
             sticky: false,
         }),
         // The last attempt that failed is the smallest: shrinking only ever replaces it with a smaller one.
-        Err(TestError::Fail(..)) => failure.into_inner().map_or(Ok(found.into_inner()), Err),
+        Err(TestError::Fail(..)) => wrong.into_inner().transpose(),
     }
 }
 
@@ -63,9 +64,8 @@ fn runner(cell: &Cell, count: u32) -> TestRunner {
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
 }
 
-fn counterexample(problem: String, distribution: Distribution, facts: AccuracyFacts) -> Option<Counterexample> {
-    let description = facts.defects().join("; ");
-    Some(Counterexample { problem, distribution: distribution.to_string(), description })
+fn counterexample(problem: String, distribution: Distribution, facts: &AccuracyFacts) -> Counterexample {
+    Counterexample { problem, distribution: distribution.to_string(), description: facts.defects().join("; ") }
 }
 
 /// The cell's arguments with every extent drawn anew, none larger than the cell's own.

@@ -76,7 +76,8 @@ pub struct DeterminismSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccuracySettings {
-    /// How many problems of random extents are tried besides the cell's own; a failing one is shrunk.
+    /// How many problems of random extents are tried besides the cell's own, if its input is generated; a failing one is
+    /// shrunk.
     #[serde(default)]
     pub random_problems: u32,
 }
