@@ -3,6 +3,9 @@
 //! Shapes are chosen for the paths that they take: rows of every alignment, more sample times than are staged in shared
 //! memory, many streams, empty problems, voxels so heavy that they are reduced in pieces.
 
+mod arguments;
+
+use arguments::{fuse, resample, voxelize};
 use robocache_core::{
     compare::compare_bits,
     cpu::CpuOptions,
@@ -10,47 +13,11 @@ use robocache_core::{
     distribution::Distribution,
     operator::Problem,
     operators::registry,
-    parameters::{Parameters, Value},
+    parameters::Parameters,
     random::Seed,
     session::Session,
     tensor::HostTensor,
 };
-
-fn integers(values: &[i64]) -> Value {
-    Value::List(values.iter().map(|&value| Value::Integer(value)).collect())
-}
-
-fn parameters(arguments: &[(&str, Value)]) -> Parameters {
-    Parameters::new(arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())))
-}
-
-fn resample([batch, source, channels, target]: [i64; 4], times: &str) -> Parameters {
-    parameters(&[
-        ("b", Value::Integer(batch)),
-        ("s", Value::Integer(source)),
-        ("d", Value::Integer(channels)),
-        ("t", Value::Integer(target)),
-        ("times", Value::Word(times.to_owned())),
-    ])
-}
-
-fn fuse(batch: i64, target: i64, streams: &[[i64; 2]], times: &str) -> Parameters {
-    parameters(&[
-        ("b", Value::Integer(batch)),
-        ("t", Value::Integer(target)),
-        ("streams", Value::List(streams.iter().map(|stream| integers(stream)).collect())),
-        ("times", Value::Word(times.to_owned())),
-    ])
-}
-
-fn voxelize(mode: &str, points: i64, features: i64, grid: [i64; 3]) -> Parameters {
-    let mut arguments =
-        parameters(&[("mode", Value::Word(mode.to_owned())), ("n", Value::Integer(points)), ("grid", integers(&grid))]);
-    if matches!(mode, "mean" | "max") {
-        arguments.set("f", Value::Integer(features));
-    }
-    arguments
-}
 
 fn shapes() -> Vec<(&'static str, Parameters)> {
     let mut shapes = Vec::new();

@@ -13,7 +13,11 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{cell::Cell, dataset::DatasetSpec, observation::Observation};
+use crate::{
+    cell::Cell,
+    dataset::DatasetSpec,
+    observation::{Observation, OutputHashes},
+};
 
 /// The longest message that either side accepts, in bytes.
 pub const MESSAGE_LIMIT_BYTES: usize = 16 << 20;
@@ -60,13 +64,10 @@ pub enum Response {
     /// What was found.
     Observed(Box<Observation>),
     /// What [`Request::Digest`] asked for.
-    Digest(Digest),
+    Digest(OutputHashes),
     /// The harness could not do what was asked, such as an operator that this program does not know.
     Refused(String),
 }
-
-/// BLAKE3 of each output, in hexadecimal, by the output's name.
-pub type Digest = Vec<(String, String)>;
 
 /// A message that cannot be sent or received.
 #[derive(Debug, thiserror::Error)]

@@ -17,8 +17,8 @@ pub use self::{
 };
 use crate::{
     cell::Cell,
-    observation::Observation,
-    protocol::{Digest, ProtocolError, Recording, Request, Response, receive, send},
+    observation::{Observation, OutputHashes},
+    protocol::{ProtocolError, Recording, Request, Response, receive, send},
 };
 
 /// Why a worker stopped before its supervisor hung up.
@@ -39,7 +39,7 @@ pub enum WorkerError {
 pub fn serve(
     registry: &Registry,
     execute: impl Fn(&Registry, &Cell, Option<&Recording>) -> Result<Observation, String>,
-    digest: impl Fn(&Registry, &Cell, Option<&Recording>) -> Result<Digest, String>,
+    digest: impl Fn(&Registry, &Cell, Option<&Recording>) -> Result<OutputHashes, String>,
 ) -> Result<(), WorkerError> {
     let mut supervisor = confinement::confine()?;
     panics::record();

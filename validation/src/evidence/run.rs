@@ -1,7 +1,6 @@
 //! A run's folder: made once, perhaps resumed, perhaps shared by the processes of one cargo-nextest run.
 
 use std::{
-    collections::HashSet,
     fs::{self, File, OpenOptions},
     io,
     path::{Path, PathBuf},
@@ -194,11 +193,6 @@ impl Run {
     /// What had been recorded before it was resumed; empty for other runs.
     pub fn earlier(&self) -> &[Record] {
         &self.earlier.records
-    }
-
-    /// The cells that need not be executed again.
-    pub fn recorded_cells(&self) -> HashSet<&str> {
-        self.earlier.records.iter().map(|record| record.cell.name.as_str()).collect()
     }
 
     /// What was found damaged on resuming: the cells of lost records are executed again.

@@ -4,7 +4,8 @@ use std::{env, io, time::Duration};
 
 use crate::{
     cell::Cell,
-    protocol::{Digest, ProtocolError, Recording, Request, Response, encode},
+    observation::OutputHashes,
+    protocol::{ProtocolError, Recording, Request, Response, encode},
     supervisor::{
         THIS_PROGRAM,
         process::{Answer, Launch, Place, cause},
@@ -42,7 +43,7 @@ pub fn digest_in_fresh_process(
     cell: &Cell,
     recording: Option<&Recording>,
     timeout: Duration,
-) -> Result<Digest, FreshProcessError> {
+) -> Result<OutputHashes, FreshProcessError> {
     let launch = Launch {
         program: THIS_PROGRAM.into(),
         arguments: env::args_os().skip(1).collect(),

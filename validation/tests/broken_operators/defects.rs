@@ -115,10 +115,9 @@ impl Defect {
         };
         match (self, verdict) {
             (Self::None, Verdict::Pass) => true,
-            // The same wrong bits each time are no business of the determinism suite, whose relations may or may
-            // not meet them.
+            // The same wrong bits each time are no business of the determinism suite.
             (Self::FlippedBit | Self::Nan, Verdict::Pass) => deterministic,
-            (Self::FlippedBit | Self::Nan, Verdict::Fail { .. }) => true,
+            (Self::FlippedBit | Self::Nan, Verdict::Fail { .. }) => !deterministic,
             (Self::SkippedTail, Verdict::Fail { .. }) => true,
             (Self::EndlessLoop, Verdict::Timeout { .. }) => true,
             (Self::Abort, Verdict::Crash { cause, .. }) => cause == "SIGABRT",

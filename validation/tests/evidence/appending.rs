@@ -61,7 +61,7 @@ fn two_writers_are_excluded_until_the_first_is_gone() {
     assert!(error.to_string().contains("another process is appending"), "{error}");
     let folder = first.folder().to_owned();
     first.close().unwrap();
-    assert_eq!(resume(&folder).unwrap().recorded_cells().len(), 1);
+    assert_eq!(resume(&folder).unwrap().earlier().len(), 1);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn processes_of_one_nextest_run_share_a_folder() {
         }
     });
     let run = Run::resume(root.path(), "nextest-1234", usual_environment()).unwrap();
-    assert_eq!((run.recorded_cells().len(), run.damage().len(), run.cut_tail()), (30, 0, None));
+    assert_eq!((run.earlier().len(), run.damage().len(), run.cut_tail()), (30, 0, None));
 }
 
 #[test]

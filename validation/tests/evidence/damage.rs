@@ -48,7 +48,7 @@ fn a_log_cut_at_any_byte_is_resumed_and_filled_up() {
     for length in (0..bytes.len()).step_by(37) {
         fs::write(&path, &bytes[..length]).unwrap();
         let run = resume(folder).unwrap();
-        let start = run.recorded_cells().len();
+        let start = run.earlier().len();
         for record in &[passed("n0"), passed("n1")][start..] {
             run.log().append(record).unwrap();
         }
@@ -88,7 +88,7 @@ fn damage_in_the_middle_is_placed_and_the_rest_is_kept() {
 
     // The cell of the lost record runs again; nothing else does.
     let run = resume(path.parent().unwrap()).unwrap();
-    assert_eq!(run.recorded_cells().len(), 5);
+    assert_eq!(run.earlier().len(), 5);
     assert_eq!(run.damage().len(), 1);
     assert_eq!(run.log().append(&every_verdict()[2]).unwrap(), 6);
 }

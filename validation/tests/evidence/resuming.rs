@@ -63,7 +63,7 @@ fn a_resumed_run_knows_what_is_done_and_tells_its_own_environment() {
     for round in 1..=2 {
         let run = resume(&folder).unwrap();
         assert_eq!(run.name(), name);
-        assert_eq!(run.recorded_cells().len(), round);
+        assert_eq!(run.earlier().len(), round);
         assert_eq!(run.log().append(&passed(&format!("n{round}"))).unwrap(), round as u64);
         run.close().unwrap();
         assert!(folder.join(format!("environment-{round}.json")).exists());

@@ -20,8 +20,8 @@ use nix::{
 use robocache_core::registry::Registry;
 use validation::{
     cell::Cell,
-    observation::{Observation, OperatorFailure},
-    protocol::{Digest, Recording},
+    observation::{Observation, OperatorFailure, OutputHashes},
+    protocol::Recording,
     worker,
 };
 
@@ -101,7 +101,7 @@ fn execute(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Observation {
     }
 }
 
-fn digest(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Result<Digest, String> {
+fn digest(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Result<OutputHashes, String> {
     match cell.operator.as_str() {
         "digest" => Ok(vec![("process".into(), format!("nested {} group {}", id(), getpgrp()))]),
         "digest_panics" => panic!("no digest"),
