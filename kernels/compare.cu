@@ -2,7 +2,7 @@
 #include "common.cuh"
 
 // `words` is the length of both buffers in units of 16 bytes, to which both are aligned. Adds to `*differing`.
-ROBOCACHE_KERNEL count_differences(const uint4 *actual, const uint4 *expected, std::uint64_t words,
+ROBOCACHE_KERNEL(32) count_differences(const uint4 *actual, const uint4 *expected, std::uint64_t words,
                                    unsigned long long *differing) {
     unsigned long long found = 0;
     for (std::uint64_t i = robocache::first_item(); i < words; i += robocache::item_stride()) {

@@ -3,24 +3,25 @@
 //
 // A block takes one tile: some consecutive targets of one batch of one stream. It stages the sample times in
 // shared memory, searches once per target, and then moves whole rows in the widest chunks that the addresses
-// allow.
+// allow, several chunks of each thread in flight.
 #pragma once
 
 #include "common.cuh"
 
 namespace robocache {
 
-// Upper limit for the number of targets in a tile, and the shared memory in which sample times are staged.
-// Streams with more times than fit are searched in global memory.
-constexpr unsigned kMaximumTargetsPerTile = 128;
-constexpr unsigned kStagedTimeBytes = 8192;
+// Upper limits for the number of targets in a tile, and for the sample times that are staged in shared memory. Streams
+// with more times are searched in global memory.
+constexpr unsigned kMaximumTargetsPerTile = 256;
+constexpr unsigned kMaximumStagedTimes = 2048;
 
-// Where a target lies among the samples: on a row (`exact`), or between `row` and `row + 1`.
-struct Place {
-    std::uint64_t row;
+// Where a target lies among the samples: at a row, or if not `exact` between that row and the next.
+template <typename Bits> struct Place {
+    const Bits *row;
     float weight;
-    bool exact;
+    std::uint32_t exact;
 };
+static_assert(sizeof(Place<std::uint32_t>) == 16);
 
 // (target - before) / (after - before) for times in seconds.
 __device__ inline float interpolation_weight(float before, float after, float target) {
@@ -35,33 +36,83 @@ __device__ inline float interpolation_weight(std::int64_t before, std::int64_t a
     return __fdiv_rn(__ull2float_rn(elapsed), __ull2float_rn(interval));
 }
 
-// Finds the last sample at or before `target`. This binary search is part of the contract: for unsorted or NaN
-// times it still ends inside [0, count), and the CPU probes the same samples in the same order.
-template <typename Time>
-__device__ Place locate(const Time *times, std::uint64_t count, Time target) {
-    std::uint64_t low = 0;
-    std::uint64_t high = count;
+// The number of samples that the search below finds at or before `target`: the last of them is where it lies.
+//
+// Which samples a binary search probes is part of the contract: for unsorted or NaN times it still ends inside
+// [0, count], and the CPU probes the same ones. Both samples that the next step may want are probed with the present
+// one, so that a step waits for memory half as often.
+template <typename Index, typename Time>
+__device__ Index samples_not_after(const Time *times, Index count, Time target) {
+    Index low = 0;
+    Index high = count;
     while (low < high) {
-        const std::uint64_t middle = low + (high - low) / 2;
-        if (times[middle] <= target) {
-            low = middle + 1;
-        } else {
-            high = middle;
+        const Index middle = low + (high - low) / 2;
+        const Index below = low + (middle - low) / 2;
+        const Index above = middle + 1 + (high - middle - 1) / 2;
+        const bool after_middle = times[middle] <= target;
+        // A half that is empty is not looked into: its probe is any sample's.
+        const bool after_below = times[below] <= target;
+        const bool after_above = times[min(above, count - 1)] <= target;
+        low = after_middle ? middle + 1 : low;
+        high = after_middle ? high : middle;
+        if (low < high) {
+            const Index next = after_middle ? above : below;
+            const bool after_next = after_middle ? after_above : after_below;
+            low = after_next ? next + 1 : low;
+            high = after_next ? high : next;
         }
     }
-    if (low == 0) {
-        return {0, 0.0f, true};
-    }
-    const std::uint64_t row = low - 1;
-    if (row == count - 1 || times[row] == target) {
-        return {row, 0.0f, true};
-    }
-    return {row, interpolation_weight(times[row], times[row + 1], target), false};
+    return low;
+}
+
+// Where `target` lies among `count` samples, whose rows are `width` elements long.
+template <typename Index, typename Bits, typename Time>
+__device__ Place<Bits> locate(const Time *times, Index count, const Bits *samples, std::uint64_t width, Time target) {
+    const Index found = samples_not_after(times, count, target);
+    const Index row = found == 0 ? 0 : found - 1;
+    const Time before = times[row];
+    const Time after = times[min(row + 1, count - 1)];
+    const bool exact = found == 0 || found == count || before == target;
+    return {samples + row * width, exact ? 0.0f : interpolation_weight(before, after, target), exact};
 }
 
 // before * (1 - weight) + after * weight, each step rounded.
 __device__ inline float blend(float before, float after, float weight) {
     return __fadd_rn(__fmul_rn(before, __fsub_rn(1.0f, weight)), __fmul_rn(after, weight));
+}
+
+// One chunk of a row, between two chunks of samples; if `exact`, a copy of the first.
+template <typename Dtype, int Lanes>
+__device__ Chunk<typename Dtype::Bits, Lanes> blend(const Chunk<typename Dtype::Bits, Lanes> &before,
+                                                    const Chunk<typename Dtype::Bits, Lanes> &after, float weight,
+                                                    bool exact) {
+    Chunk<typename Dtype::Bits, Lanes> result = before;
+    if constexpr (Lanes == 1) {
+        const float blended = blend(Dtype::widen(before.lanes[0]), Dtype::widen(after.lanes[0]), weight);
+        result.lanes[0] = exact ? Dtype::copy(before.lanes[0]) : Dtype::narrow(blended);
+    } else {
+        constexpr int kPairs = Lanes / 2;
+        typename Dtype::Pair pairs[kPairs], pairs_after[kPairs];
+        std::memcpy(pairs, before.lanes, sizeof(pairs));
+        std::memcpy(pairs_after, after.lanes, sizeof(pairs));
+        if (!exact) {
+#pragma unroll
+            for (int i = 0; i < kPairs; ++i) {
+                const float2 left = Dtype::widen_pair(pairs[i]);
+                const float2 right = Dtype::widen_pair(pairs_after[i]);
+                pairs[i] = Dtype::narrow_pair({blend(left.x, right.x, weight), blend(left.y, right.y, weight)});
+            }
+        }
+        // NaN is rare, and costs only here.
+        if (Dtype::may_hold_nan(pairs)) {
+#pragma unroll
+            for (int i = 0; i < kPairs; ++i) {
+                pairs[i] = Dtype::copy_pair(pairs[i]);
+            }
+        }
+        std::memcpy(result.lanes, pairs, sizeof(pairs));
+    }
+    return result;
 }
 
 // One input stream: samples [B, sample_count, width] at times [B, sample_count], written to the output's columns
@@ -72,6 +123,7 @@ template <typename Dtype, typename Time> struct Stream {
     std::uint64_t sample_count;
     std::uint64_t width;
     std::uint64_t column;
+    std::uint64_t targets_per_tile; // a choice of speed only; any value from 1 to the maximum is legal
 };
 
 // The common timeline: targets [batch_count, target_count] and output [batch_count, target_count, width].
@@ -81,74 +133,103 @@ template <typename Dtype, typename Time> struct Timeline {
     std::uint64_t batch_count;
     std::uint64_t target_count;
     std::uint64_t width;
-    std::uint64_t targets_per_tile; // a choice of speed only; any value is legal
+};
 
-    __device__ std::uint64_t tile_size() const {
-        return min(max(targets_per_tile, std::uint64_t(1)), std::uint64_t(kMaximumTargetsPerTile));
-    }
-    __device__ std::uint64_t tiles_per_batch() const {
-        return (target_count + tile_size() - 1) / tile_size();
+// The block's dynamic shared memory: the places of a tile's targets, and behind them the staged times.
+template <typename Bits, typename Time> struct TileStorage {
+    Place<Bits> *places;
+    Time *times;
+    std::uint64_t staged_times; // how many fit
+
+    __device__ static TileStorage of_block(std::uint64_t targets_per_tile, std::uint64_t staged_times) {
+        extern __shared__ uint4 memory[];
+        Place<Bits> *const places = reinterpret_cast<Place<Bits> *>(memory);
+        return {places, reinterpret_cast<Time *>(places + targets_per_tile), staged_times};
     }
 };
 
-// A block's shared memory for one tile.
-template <typename Time> struct TileStorage {
-    Time times[kStagedTimeBytes / sizeof(Time)];
-    Place places[kMaximumTargetsPerTile];
-};
+// The threads that share a row, a power of two: whole warps where they divide the row evenly, else one warp, or as many
+// lanes as a narrow row has chunks.
+__device__ inline unsigned threads_per_row(std::uint64_t chunks) {
+    const unsigned most = 1u << (31 - __clz(int(blockDim.x)));
+    if (chunks >= 32) {
+        const unsigned divisor = unsigned(chunks & (0u - chunks) & 1023u);
+        return min(most, max(divisor, 32u));
+    }
+    return min(most, chunks <= 1 ? 1u : 1u << (32 - __clz(int(chunks - 1))));
+}
 
-// Writes the rows of one tile, `Lanes` elements at a time. `samples` is the batch's first row, `output` the tile's
-// first element in the stream's first column.
-template <typename Dtype, int Lanes>
-__device__ void write_rows(const typename Dtype::Bits *samples, std::uint64_t width, const Place *places,
-                           std::uint64_t row_count, typename Dtype::Bits *output, std::uint64_t output_width) {
+// Writes the rows of one tile, `Lanes` elements at a time; `output` is the tile's first element in the stream's first
+// column. A thread has chunks of `RowsInFlight` rows on their way at once.
+template <typename Dtype, int Lanes, unsigned RowsInFlight>
+__device__ void write_rows(const Place<typename Dtype::Bits> *places, unsigned row_count, std::uint64_t width,
+                           typename Dtype::Bits *output, std::uint64_t output_width) {
     using Elements = Chunk<typename Dtype::Bits, Lanes>;
-    for (Walk walk(threadIdx.x, blockDim.x, width / Lanes); walk.row < row_count; walk.next()) {
-        const Place place = places[walk.row];
-        const typename Dtype::Bits *source = samples + place.row * width + walk.column * Lanes;
-        Elements result = Elements::load(source);
-        if (place.exact) {
+    const unsigned threads = threads_per_row(width / Lanes);
+    const unsigned row_step = blockDim.x / threads;
+    const unsigned first_row = threadIdx.x / threads;
+    if (first_row >= row_step) {
+        return; // the rest of a block that the threads do not divide
+    }
+    const std::uint64_t output_step = row_step * output_width;
+    for (std::uint64_t column = threadIdx.x % threads * Lanes; column < width; column += threads * Lanes) {
+        typename Dtype::Bits *target = output + first_row * output_width + column;
+        for (unsigned row = first_row; row < row_count; row += RowsInFlight * row_step) {
+            // The loads of several rows are in flight together; past the end, the last row's once more. An exact row
+            // is its own successor: an address is chosen sooner than a branch is taken.
+            Elements before[RowsInFlight];
+            Elements after[RowsInFlight];
 #pragma unroll
-            for (int lane = 0; lane < Lanes; ++lane) {
-                result.lanes[lane] = Dtype::copy(result.lanes[lane]);
+            for (unsigned i = 0; i < RowsInFlight; ++i) {
+                const Place<typename Dtype::Bits> &place =
+                    places[RowsInFlight == 1 ? row : min(row + i * row_step, row_count - 1)];
+                const typename Dtype::Bits *const source = place.row + column;
+                before[i] = Elements::load(source);
+                after[i] = Elements::load(source + (place.exact ? 0 : width));
             }
-        } else {
-            const Elements after = Elements::load(source + width);
 #pragma unroll
-            for (int lane = 0; lane < Lanes; ++lane) {
-                result.lanes[lane] = Dtype::narrow(
-                    blend(Dtype::widen(result.lanes[lane]), Dtype::widen(after.lanes[lane]), place.weight));
+            for (unsigned i = 0; i < RowsInFlight; ++i) {
+                if (i == 0 || row + i * row_step < row_count) {
+                    const Place<typename Dtype::Bits> &place = places[row + i * row_step];
+                    blend<Dtype, Lanes>(before[i], after[i], place.weight, place.exact).store(target);
+                    target += output_step;
+                }
             }
         }
-        result.store(output + walk.row * output_width + walk.column * Lanes);
     }
 }
 
 // Interpolates one tile. All threads of the block must call it with the same arguments.
-template <typename Dtype, typename Time>
+template <unsigned RowsInFlight, typename Dtype, typename Time>
 __device__ void interpolate_tile(const Stream<Dtype, Time> &stream, const Timeline<Dtype, Time> &timeline,
-                                 std::uint64_t batch, std::uint64_t tile, TileStorage<Time> &storage) {
-    constexpr std::uint64_t capacity = kStagedTimeBytes / sizeof(Time);
-    const std::uint64_t first = tile * timeline.tile_size();
-    const std::uint64_t row_count = min(timeline.tile_size(), timeline.target_count - first);
-
+                                 std::uint64_t batch, std::uint64_t tile,
+                                 const TileStorage<typename Dtype::Bits, Time> &storage) {
+    using Bits = typename Dtype::Bits;
+    const std::uint64_t first = tile * stream.targets_per_tile;
+    const unsigned row_count = unsigned(min(stream.targets_per_tile, timeline.target_count - first));
     const Time *times = stream.times + batch * stream.sample_count;
-    if (stream.sample_count <= capacity) {
-        for (std::uint64_t i = threadIdx.x; i < stream.sample_count; i += blockDim.x) {
+    const Time *targets = timeline.targets + batch * timeline.target_count + first;
+    const Bits *samples = stream.samples + batch * stream.sample_count * stream.width;
+    wait_for_previous_kernel();
+    const bool staged = stream.sample_count <= storage.staged_times;
+    if (staged) {
+        for (unsigned i = threadIdx.x; i < unsigned(stream.sample_count); i += blockDim.x) {
             storage.times[i] = __ldg(times + i);
         }
-        times = storage.times;
-        __syncthreads();
     }
-    const Time *targets = timeline.targets + batch * timeline.target_count + first;
-    for (std::uint64_t i = threadIdx.x; i < row_count; i += blockDim.x) {
-        storage.places[i] = locate(times, stream.sample_count, __ldg(targets + i));
+    Time target = threadIdx.x < row_count ? __ldg(targets + threadIdx.x) : Time(0);
+    __syncthreads();
+    for (unsigned i = threadIdx.x; i < row_count; i += blockDim.x) {
+        if (i != threadIdx.x) {
+            target = __ldg(targets + i);
+        }
+        storage.places[i] =
+            staged ? locate(storage.times, unsigned(stream.sample_count), samples, stream.width, target)
+                   : locate(times, stream.sample_count, samples, stream.width, target);
     }
     __syncthreads();
 
-    using Bits = typename Dtype::Bits;
-    const Bits *samples = stream.samples + batch * stream.sample_count * stream.width;
-    Bits *output =
+    Bits *const output =
         timeline.output + (batch * timeline.target_count + first) * timeline.width + stream.column;
     // The row strides, and the address of the first column, decide for all rows.
     const unsigned access =
@@ -157,17 +238,17 @@ __device__ void interpolate_tile(const Stream<Dtype, Time> &stream, const Timeli
     switch (access / sizeof(Bits)) {
     case 8:
         // Only two-byte elements come in eights; for four-byte ones this case cannot be reached.
-        write_rows<Dtype, 16 / int(sizeof(Bits))>(samples, stream.width, storage.places, row_count, output,
-                                                  timeline.width);
+        write_rows<Dtype, 16 / int(sizeof(Bits)), RowsInFlight>(storage.places, row_count, stream.width, output,
+                                                                timeline.width);
         break;
     case 4:
-        write_rows<Dtype, 4>(samples, stream.width, storage.places, row_count, output, timeline.width);
+        write_rows<Dtype, 4, RowsInFlight>(storage.places, row_count, stream.width, output, timeline.width);
         break;
     case 2:
-        write_rows<Dtype, 2>(samples, stream.width, storage.places, row_count, output, timeline.width);
+        write_rows<Dtype, 2, RowsInFlight>(storage.places, row_count, stream.width, output, timeline.width);
         break;
     default:
-        write_rows<Dtype, 1>(samples, stream.width, storage.places, row_count, output, timeline.width);
+        write_rows<Dtype, 1, RowsInFlight>(storage.places, row_count, stream.width, output, timeline.width);
         break;
     }
     // The next tile reuses the storage.

@@ -17,6 +17,11 @@ struct Mean {
     // Digits, then flags.
     static constexpr int kWords = kDigits + 1;
 
+    // The mean of one value: itself, except that a mean of zero is +0.
+    __device__ static float of_one(float value) {
+        return value == 0.0f ? 0.0f : __uint_as_float(F32::copy(__float_as_uint(value)));
+    }
+
     // Where a thread keeps what its running sum cannot hold. Rarely touched, so it lives in local memory and its code
     // out of line: apart from `Serial`, whose address must not escape if it is to stay in registers.
     class Reserve {
@@ -119,6 +124,8 @@ struct Mean {
 // every value and stands for "none yet", which is also how the accumulator words start.
 struct Maximum {
     static constexpr int kWords = 1;
+
+    __device__ static float of_one(float value) { return __uint_as_float(F32::copy(__float_as_uint(value))); }
 
     struct Reserve {};
 

@@ -3,22 +3,29 @@
 
 namespace robocache {
 
+// All threads that a multiprocessor can hold keep more bytes on their way than more rows by fewer threads would.
+constexpr unsigned kResampleRowsInFlight = 1;
+
 template <typename Dtype, typename Time>
-__device__ void resample(const Stream<Dtype, Time> &stream, const Timeline<Dtype, Time> &timeline) {
-    __shared__ TileStorage<Time> storage;
-    const std::uint64_t tiles_per_batch = timeline.tiles_per_batch();
+__device__ void resample(const Stream<Dtype, Time> &stream, const Timeline<Dtype, Time> &timeline,
+                         std::uint64_t tiles_per_batch, std::uint64_t staged_times) {
+    allow_next_kernel();
+    const auto storage = TileStorage<typename Dtype::Bits, Time>::of_block(stream.targets_per_tile, staged_times);
     const std::uint64_t tile_count = timeline.batch_count * tiles_per_batch;
     for (std::uint64_t item = blockIdx.x; item < tile_count; item += gridDim.x) {
-        interpolate_tile(stream, timeline, item / tiles_per_batch, item % tiles_per_batch, storage);
+        const Division place(item, tiles_per_batch);
+        interpolate_tile<kResampleRowsInFlight>(stream, timeline, place.quotient, place.remainder, storage);
     }
 }
 
 } // namespace robocache
 
 #define ROBOCACHE_RESAMPLE(SUFFIX, DTYPE, TIME) \
-    ROBOCACHE_KERNEL resample_##SUFFIX(const __grid_constant__ robocache::Stream<DTYPE, TIME> stream, \
-                                       const __grid_constant__ robocache::Timeline<DTYPE, TIME> timeline) { \
-        robocache::resample(stream, timeline); \
+    ROBOCACHE_KERNEL(32) \
+    resample_##SUFFIX(const __grid_constant__ robocache::Stream<DTYPE, TIME> stream, \
+                      const __grid_constant__ robocache::Timeline<DTYPE, TIME> timeline, \
+                      std::uint64_t tiles_per_batch, std::uint64_t staged_times) { \
+        robocache::resample(stream, timeline, tiles_per_batch, staged_times); \
     }
 
 ROBOCACHE_RESAMPLE(f32_f32, robocache::F32, float)

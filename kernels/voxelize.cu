@@ -1,215 +1,66 @@
 // voxelize: points [N, 3] and features [N, F] -> a dense grid, x slowest, and the number of dropped points.
 //
-// `count` and `occupancy` are two launches: clear, then one pass over the points.
+// `count` and `occupancy` are two launches: the grid is cleared, and then marked by integer atomics.
 //
-// `mean` and `max` gather. The points of a voxel are listed in one segment of `order`, and whoever owns an output
-// element reads its segment, so floats are never combined by atomics and every output element is written once, empty
-// voxels included. Six launches:
-//
-//   voxelize_clear      zero the per-voxel counts, the cursors and the drop counter
-//   voxelize_index      point -> voxel and rank within it, by an integer atomic on the voxel's count
-//   voxelize_allocate   the first point of each voxel claims the voxel's segment; heavy voxels are entered in a list
-//   voxelize_scatter    point -> order[start of its segment + rank]; zero the accumulators of heavy voxels
-//   voxelize_<mode>_*   light voxels: one thread per chunk of features; heavy voxels: one warp per piece and chunk
-//   voxelize_<mode>_finish   accumulators of heavy voxels -> output
-//
-// Ranks and segments come out in any order; the reductions do not depend on it.
-#include "common.cuh"
+// `mean` and `max` gather, in one cooperative launch, whose phases are separated by barriers of the whole grid, so that
+// all blocks must be resident at once. An index of the points by voxel is built first, and then whoever writes a voxel
+// reads its points: floats are never combined by atomics, and every output element is written once, empty voxels
+// included. Heavy voxels are reduced by many warps into integer accumulators, which the last phase reads.
+#include <cooperative_groups.h>
+
+#include "point_index.cuh"
 #include "reduction.cuh"
 
 namespace robocache {
 
-// A voxel with more points than this is heavy: its points are shared out to warps in pieces.
-constexpr std::uint32_t kLightPoints = 128;
-constexpr std::uint32_t kPiecePoints = 1024;
-constexpr std::uint64_t kDropped = ~0ull;
-
-// Where the grid lies, and how many voxels it has along x, y and z.
-struct Grid {
-    float origin[3];
-    float voxel_size;
-    std::int64_t extent[3];
-};
-
-// Counters that are claimed from during one call.
-struct Cursors {
-    unsigned long long placed; // positions of `order` given out
-    unsigned long long heavy;  // heavy voxels in the upper half, their pieces in the lower
-};
-
-// The caller's workspace. V is the number of voxels, N of points; H = N / kLightPoints bounds the heavy voxels.
-struct Segments {
-    Cursors *cursors;
-    std::uint32_t *counts;         // [V] points per voxel
-    std::uint32_t *starts;         // [V] first position in `order`; undefined for empty voxels
-    std::uint64_t *voxels;         // [N] the voxel of each point, or kDropped
-    std::uint32_t *ranks;          // [N] the point's place among those of its voxel
-    std::uint32_t *order;          // [N] point indices, voxel by voxel
-    std::uint64_t *heavy_voxels;   // [H]
-    std::uint32_t *heavy_pieces;   // [H] index of each heavy voxel's first piece, ascending
-    AccumulatorWord *accumulators; // [H, F, words of the reduction]
-
-    __device__ std::uint64_t heavy_count() const { return cursors->heavy >> 32; }
-    __device__ std::uint64_t piece_count() const { return cursors->heavy & 0xFFFFFFFFu; }
-};
-
-// The cell of a coordinate along one axis: floor((p - origin) / size), or -1 if that is outside [0, extent).
-__device__ inline std::int64_t cell_of(float coordinate, float origin, float size, std::int64_t extent) {
-    const float cell = floorf(__fdiv_rn(__fsub_rn(coordinate, origin), size));
-    // Written so that NaN fails; the upper limit keeps the conversion defined.
-    if (!(cell >= 0.0f && cell < 2147483648.0f)) {
-        return -1;
-    }
-    const std::int64_t index = std::int64_t(cell);
-    return index < extent ? index : -1;
-}
-
-__device__ inline std::uint64_t voxel_of(const float *points, std::uint64_t point, const Grid &grid) {
-    std::uint64_t voxel = 0;
-    for (int axis = 0; axis < 3; ++axis) {
-        const std::int64_t cell =
-            cell_of(__ldg(points + 3 * point + axis), grid.origin[axis], grid.voxel_size, grid.extent[axis]);
-        if (cell < 0) {
-            return kDropped;
-        }
-        voxel = voxel * std::uint64_t(grid.extent[axis]) + std::uint64_t(cell);
-    }
-    return voxel;
-}
-
-// Adds one to the count of each lane's voxel, with one atomic per distinct voxel in the warp, and returns the lane's
-// rank in its voxel. Every lane of the warp takes part; dropped ones count nothing.
-__device__ inline std::uint32_t enter_voxel(std::uint32_t *counts, std::uint64_t voxel) {
+// Calls mark(voxel, points) for every voxel that points lie in, for some of its points at a time. The first point's
+// voxel is computed while the grid is still being cleared.
+template <typename Mark>
+__device__ void mark_voxels(const Cloud &cloud, const Grid &grid, std::int64_t *dropped_result, const Mark &mark) {
     const Warp warp = Warp::current();
-    const unsigned peers = __match_any_sync(warp.mask, (unsigned long long)(voxel));
-    const int leader = __ffs(int(peers)) - 1;
-    std::uint32_t first = 0;
-    if (voxel != kDropped && int(warp.lane) == leader) {
-        first = atomicAdd(counts + voxel, std::uint32_t(__popc(peers)));
-    }
-    first = __shfl_sync(warp.mask, first, leader);
-    return first + std::uint32_t(__popc(peers & warp.lanes_below()));
-}
-
-// Adds each thread's number of dropped points to the result, with one atomic per block.
-__device__ inline void report_dropped(std::uint64_t dropped, std::int64_t *result) {
-    __shared__ unsigned long long total;
-    if (threadIdx.x == 0) {
-        total = 0;
-    }
-    __syncthreads();
-    if (dropped != 0) {
-        atomicAdd(&total, (unsigned long long)(dropped));
-    }
-    __syncthreads();
-    if (threadIdx.x == 0 && total != 0) {
-        atomicAdd(reinterpret_cast<unsigned long long *>(result), total);
-    }
-}
-
-// Calls visit(point, voxel, exists) with all threads of the block taking part in each step, as warp and block
-// operations need; `exists` is false past the last point. Reports the drops at the end.
-template <typename Visit>
-__device__ void for_each_point(const float *points, std::uint64_t point_count, const Grid &grid,
-                               std::int64_t *dropped_result, const Visit &visit) {
-    std::uint64_t dropped = 0;
-    for (std::uint64_t base = std::uint64_t(blockIdx.x) * blockDim.x; base < point_count; base += item_stride()) {
-        const std::uint64_t point = base + threadIdx.x;
-        const bool exists = point < point_count;
-        const std::uint64_t voxel = exists ? voxel_of(points, point, grid) : kDropped;
-        dropped += exists && voxel == kDropped ? 1 : 0;
-        visit(point, voxel, exists);
+    std::uint64_t point = first_item();
+    std::uint64_t voxels[1];
+    voxels_of(cloud, point, 0, grid, voxels);
+    wait_for_previous_kernel();
+    std::uint32_t dropped = 0;
+    // All threads of a block take every step together, as warp operations need.
+    for (std::uint64_t base = point - threadIdx.x; base < cloud.point_count; base += item_stride()) {
+        const std::uint64_t voxel = voxels[0];
+        dropped += point < cloud.point_count && voxel == kDropped ? 1 : 0;
+        for_each_group(warp, voxel, voxel != kDropped, [&](const Peers &peers) {
+            if (warp.lane == peers.lowest()) {
+                mark(voxel, peers.count());
+            }
+        });
+        point += item_stride();
+        voxels_of(cloud, point, 0, grid, voxels);
     }
     report_dropped(dropped, dropped_result);
 }
 
-// Claims a segment of `order` for each voxel, one global atomic per block and step.
-__device__ inline void allocate(std::uint64_t point_count, const Segments &segments) {
-    __shared__ std::uint32_t block_total;
-    __shared__ std::uint64_t block_start;
-    const Warp warp = Warp::current();
-    for (std::uint64_t base = std::uint64_t(blockIdx.x) * blockDim.x; base < point_count; base += item_stride()) {
-        const std::uint64_t point = base + threadIdx.x;
-        std::uint64_t voxel = kDropped;
-        std::uint32_t count = 0; // of points to place, for the thread whose point came first in its voxel
-        if (point < point_count && segments.ranks[point] == 0) {
-            voxel = segments.voxels[point];
-            count = voxel == kDropped ? 0 : segments.counts[voxel];
-        }
-        // The sum over the lanes up to this one.
-        std::uint32_t inclusive = count;
-        for (unsigned offset = 1; offset < 32; offset *= 2) {
-            const std::uint32_t below = __shfl_up_sync(warp.mask, inclusive, offset);
-            inclusive += warp.lane >= offset ? below : 0;
-        }
-        const std::uint32_t warp_total = __shfl_sync(warp.mask, inclusive, int(warp.lanes) - 1);
-
-        if (threadIdx.x == 0) {
-            block_total = 0;
-        }
-        __syncthreads();
-        std::uint32_t warp_start = 0;
-        if (warp.lane == 0 && warp_total != 0) {
-            warp_start = atomicAdd(&block_total, warp_total);
-        }
-        warp_start = __shfl_sync(warp.mask, warp_start, 0);
-        __syncthreads();
-        if (threadIdx.x == 0 && block_total != 0) {
-            block_start = atomicAdd(&segments.cursors->placed, (unsigned long long)(block_total));
-        }
-        __syncthreads();
-
-        if (count != 0) {
-            segments.starts[voxel] = std::uint32_t(block_start) + warp_start + inclusive - count;
-        }
-        if (count > kLightPoints) {
-            // One atomic gives both the place in the list and the first piece, so pieces ascend along the list.
-            const std::uint32_t pieces = (count + kPiecePoints - 1) / kPiecePoints;
-            const unsigned long long claimed = atomicAdd(&segments.cursors->heavy, (1ull << 32) + pieces);
-            segments.heavy_voxels[claimed >> 32] = voxel;
-            segments.heavy_pieces[claimed >> 32] = std::uint32_t(claimed);
-        }
-    }
-}
-
-// The last heavy voxel whose first piece is not after `piece`.
-__device__ inline std::uint64_t heavy_voxel_of(const Segments &segments, std::uint64_t piece) {
-    std::uint64_t low = 0;
-    std::uint64_t high = segments.heavy_count();
-    while (low < high) {
-        const std::uint64_t middle = low + (high - low) / 2;
-        if (segments.heavy_pieces[middle] <= piece) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low - 1;
-}
-
 // Reduces the heavy voxels: a warp takes one piece and one chunk of features, its lanes share out the points.
 template <typename Dtype, typename Reduction, int Lanes>
-__device__ void reduce_heavy(const typename Dtype::Bits *features, std::uint64_t width, const Segments &segments) {
+__device__ void reduce_heavy(const typename Dtype::Bits *features, std::uint64_t width, const PointIndex &index) {
     using Elements = Chunk<typename Dtype::Bits, Lanes>;
     const Warp warp = Warp::current();
     const std::uint64_t warps_per_block = (blockDim.x + 31) / 32;
     const std::uint64_t chunks = width / Lanes;
-    const std::uint64_t item_count = segments.piece_count() * chunks;
+    const std::uint64_t item_count = index.piece_count() * chunks;
     for (std::uint64_t item = blockIdx.x * warps_per_block + threadIdx.x / 32; item < item_count;
          item += gridDim.x * warps_per_block) {
         const std::uint64_t piece = item / chunks;
         const std::uint64_t feature = item % chunks * Lanes;
-        const std::uint64_t slot = heavy_voxel_of(segments, piece);
-        const std::uint64_t voxel = segments.heavy_voxels[slot];
-        const std::uint64_t segment_start = segments.starts[voxel];
-        const std::uint64_t segment_end = segment_start + segments.counts[voxel];
-        const std::uint64_t start = segment_start + (piece - segments.heavy_pieces[slot]) * kPiecePoints;
+        const std::uint64_t heavy = index.pieces[piece];
+        const std::uint32_t slot = index.heavy_slots[heavy];
+        const std::uint64_t segment_start = index.starts[slot];
+        const std::uint64_t segment_end = segment_start + __ldcg(index.counts + slot);
+        const std::uint64_t start = segment_start + (piece - index.first_pieces[heavy]) * kPiecePoints;
         const std::uint64_t end = min(start + kPiecePoints, segment_end);
-        AccumulatorWord *const words = segments.accumulators + (slot * width + feature) * Reduction::kWords;
+        AccumulatorWord *const words = index.accumulators + (heavy * width + feature) * Reduction::kWords;
 
         typename Reduction::Running running[Lanes];
         for (std::uint64_t position = start + warp.lane; position < end; position += warp.lanes) {
-            const Elements elements = Elements::load(features + segments.order[position] * width + feature);
+            const Elements elements = Elements::load(features + index.order[position] * width + feature);
 #pragma unroll
             for (int lane = 0; lane < Lanes; ++lane) {
                 running[lane].add(Dtype::widen(elements.lanes[lane]), words + lane * Reduction::kWords);
@@ -228,157 +79,261 @@ __device__ void reduce_heavy(const typename Dtype::Bits *features, std::uint64_t
     }
 }
 
-// Writes the light voxels, empty ones included: a thread takes one chunk of features of one voxel.
+// Writes the shared voxels that are light. A warp looks through some points for those that own a slot, and its lanes
+// share out the chunks of features of the voxels found.
 template <typename Dtype, typename Reduction, int Lanes>
-__device__ void reduce_light(const typename Dtype::Bits *features, std::uint64_t voxel_count, std::uint64_t width,
-                             const Segments &segments, float *output) {
+__device__ void reduce_shared(const typename Dtype::Bits *features, std::uint64_t width, const Cloud &cloud,
+                              const Grid &grid, const PointIndex &index, std::uint32_t *output) {
     using Elements = Chunk<typename Dtype::Bits, Lanes>;
-    for (Walk walk(first_item(), item_stride(), width / Lanes); walk.row < voxel_count; walk.next()) {
-        const std::uint32_t count = __ldg(segments.counts + walk.row);
-        if (count > kLightPoints) {
-            continue;
-        }
-        const std::uint64_t feature = walk.column * Lanes;
-        Chunk<std::uint32_t, Lanes> result = {};
-        if (count != 0) {
-            const std::uint64_t start = segments.starts[walk.row];
+    const Warp warp = Warp::current();
+    const std::uint64_t chunks = width / Lanes;
+    for (std::uint64_t base = std::uint64_t(blockIdx.x) * blockDim.x; base < cloud.point_count; base += item_stride()) {
+        const std::uint64_t point = base + threadIdx.x;
+        const bool owner =
+            point < cloud.point_count && index.owners[point] != 0 && __ldcg(index.counts + point) <= kLightPoints;
+        const unsigned owners = __ballot_sync(warp.mask, owner);
+        const std::uint64_t item_count = std::uint64_t(__popc(owners)) * chunks;
+        for (std::uint64_t item = warp.lane; item < item_count; item += warp.lanes) {
+            const Division place(item, chunks);
+            const std::uint64_t slot = point - warp.lane + __fns(owners, 0, int(place.quotient) + 1);
+            const std::uint64_t column = place.remainder * Lanes;
+            const std::uint32_t count = __ldcg(index.counts + slot);
+            std::uint64_t voxel[1];
+            voxels_of(cloud, slot, 0, grid, voxel);
             typename Reduction::Serial serial[Lanes];
             typename Reduction::Reserve reserve[Lanes];
-            for (std::uint64_t position = start; position < start + count; ++position) {
-                const Elements elements = Elements::load(features + segments.order[position] * width + feature);
+            std::uint32_t member = __ldcg(index.heads + slot);
+            for (std::uint32_t i = 0; i < count; ++i) {
+                const Elements elements = Elements::load(features + member * width + column);
+                member = i + 1 < count ? index.next[member] : kNone;
 #pragma unroll
                 for (int lane = 0; lane < Lanes; ++lane) {
                     serial[lane].add(Dtype::widen(elements.lanes[lane]), reserve[lane]);
                 }
             }
+            Chunk<std::uint32_t, Lanes> result;
 #pragma unroll
             for (int lane = 0; lane < Lanes; ++lane) {
                 result.lanes[lane] = __float_as_uint(serial[lane].finish(count, reserve[lane]));
             }
+            result.store(output + voxel[0] * width + column);
         }
-        result.store(reinterpret_cast<std::uint32_t *>(output) + walk.row * width + feature);
     }
 }
 
-template <typename Dtype, typename Reduction>
-__device__ void reduce(const typename Dtype::Bits *features, std::uint64_t voxel_count, std::uint64_t width,
-                       const Segments &segments, float *output) {
-    using Bits = typename Dtype::Bits;
-    const bool by_four =
-        widest_access(address_of(features) | width * sizeof(Bits)) >= 4 * sizeof(Bits) &&
-        widest_access(address_of(output) | width * sizeof(float)) >= 4 * sizeof(float);
-    if (width == 0) {
-        return;
+// Chunks of features that one thread writes at a time, while those of the next time are on their way.
+constexpr int kChunksAtATime = 2;
+
+// Some chunks of features on their way to one thread, and the words of their voxels.
+template <typename Elements> struct Batch {
+    std::uint32_t words[kChunksAtATime];
+    Elements elements[kChunksAtATime];
+};
+
+// Voxels that one lane takes of a tile.
+constexpr std::uint32_t kVoxelsOfLane = 8;
+
+// Writes those of the voxels from `first` to `end` that are empty or have one point. Each lane of the warp reads one
+// word, and then all write the chunks of that many voxels side by side. The next chunks are loaded before these are
+// written, and the words of the next voxels before that.
+template <typename Dtype, typename Reduction, int Lanes>
+__device__ void reduce_alone(const typename Dtype::Bits *features, std::uint64_t width, const std::uint32_t *table,
+                             std::uint64_t first, std::uint64_t end, std::uint32_t lane, std::uint32_t lanes,
+                             std::uint32_t *output) {
+    using Elements = Chunk<typename Dtype::Bits, Lanes>;
+    const std::uint32_t mask = lanes == 32 ? 0xFFFFFFFFu : (1u << lanes) - 1u;
+    const std::uint32_t chunks = std::uint32_t(width / Lanes);
+    // What is not to be written here, because it does not exist, is taken for shared.
+    const auto word_of = [&](std::uint64_t group) { return group + lane < end ? table[group + lane] : kShared; };
+    const auto load = [&](std::uint32_t word, Walk<std::uint32_t> item) {
+        Batch<Elements> batch;
+#pragma unroll
+        for (int i = 0; i < kChunksAtATime; ++i) {
+            const std::uint32_t found = __shfl_sync(mask, word, int(item.row));
+            batch.words[i] = item.row < lanes ? found : kShared;
+            if (batch.words[i] != kEmpty && !(batch.words[i] & kShared)) {
+                batch.elements[i] = Elements::load(features + (batch.words[i] - 1) * width + item.column * Lanes);
+            }
+            item.next();
+        }
+        return batch;
+    };
+
+    const Walk<std::uint32_t> first_items(lane, lanes, chunks);
+    std::uint32_t word = word_of(first);
+    std::uint32_t next_word = word_of(first + lanes);
+    std::uint32_t step = 0;
+    Walk<std::uint32_t> item = first_items;
+    Batch<Elements> batch = load(word, item);
+    while (first < end) {
+        std::uint32_t *const target = output + first * width;
+        std::uint64_t places[kChunksAtATime];
+#pragma unroll
+        for (int i = 0; i < kChunksAtATime; ++i) {
+            places[i] = item.row * width + item.column * Lanes;
+            item.next();
+        }
+        step += kChunksAtATime;
+        if (step >= chunks) {
+            step = 0;
+            item = first_items;
+            first += lanes;
+            word = next_word;
+            next_word = word_of(first + lanes);
+        }
+        const Batch<Elements> next_batch = load(word, item);
+#pragma unroll
+        for (int i = 0; i < kChunksAtATime; ++i) {
+            if (!(batch.words[i] & kShared)) {
+                Chunk<std::uint32_t, Lanes> result = {};
+                if (batch.words[i] != kEmpty) {
+#pragma unroll
+                    for (int element = 0; element < Lanes; ++element) {
+                        result.lanes[element] =
+                            __float_as_uint(Reduction::of_one(Dtype::widen(batch.elements[i].lanes[element])));
+                    }
+                }
+                result.store(target + places[i]);
+            }
+        }
+        batch = next_batch;
     }
-    if (by_four) {
-        reduce_heavy<Dtype, Reduction, 4>(features, width, segments);
-        reduce_light<Dtype, Reduction, 4>(features, voxel_count, width, segments, output);
-    } else {
-        reduce_heavy<Dtype, Reduction, 1>(features, width, segments);
-        reduce_light<Dtype, Reduction, 1>(features, voxel_count, width, segments, output);
+}
+
+// Writes all voxels that are empty or have one point, in tiles that the blocks take in the order in which they lie in
+// memory: DRAM writes a narrow window fast, and a wide one, as blocks that drift apart would make it, slowly.
+template <typename Dtype, typename Reduction, int Lanes>
+__device__ void reduce_tiles(const typename Dtype::Bits *features, std::uint64_t voxel_count, std::uint64_t width,
+                             const PointIndex &index, std::uint32_t *output) {
+    __shared__ std::uint32_t next_tile;
+    const std::uint32_t lanes = min(32u, blockDim.x);
+    const std::uint32_t warp = threadIdx.x / lanes;
+    const std::uint32_t warps = blockDim.x / lanes;
+    const std::uint64_t voxels_of_warp = std::uint64_t(lanes) * kVoxelsOfLane;
+    const std::uint64_t voxels_of_tile = warps * voxels_of_warp;
+    std::uint64_t tile = blockIdx.x;
+    __syncthreads();
+    while (tile * voxels_of_tile < voxel_count) {
+        std::uint32_t claimed = 0;
+        if (threadIdx.x == 0) {
+            claimed = atomicAdd(&index.cursors->tiles, 1u);
+        }
+        // The rest of a block that is no multiple of a warp does nothing.
+        if (warp < warps) {
+            const std::uint64_t first = tile * voxels_of_tile + warp * voxels_of_warp;
+            reduce_alone<Dtype, Reduction, Lanes>(features, width, index.table, first,
+                                                  min(first + voxels_of_warp, voxel_count), threadIdx.x % lanes, lanes,
+                                                  output);
+        }
+        if (threadIdx.x == 0) {
+            next_tile = claimed;
+        }
+        __syncthreads();
+        tile = std::uint64_t(gridDim.x) + next_tile;
+        __syncthreads();
     }
 }
 
 // Accumulators of the heavy voxels -> output.
 template <typename Reduction>
-__device__ void finish(std::uint64_t width, const Segments &segments, float *output) {
-    if (width == 0) {
-        return;
+__device__ void finish(std::uint64_t width, const PointIndex &index, float *output) {
+    const std::uint64_t heavy_count = index.heavy_count();
+    for (Walk<std::uint64_t> walk(first_item(), item_stride(), width); walk.row < heavy_count; walk.next()) {
+        const AccumulatorWord *words = index.accumulators + (walk.row * width + walk.column) * Reduction::kWords;
+        output[index.heavy_voxels[walk.row] * width + walk.column] =
+            Reduction::finish(words, __ldcg(index.counts + index.heavy_slots[walk.row]));
     }
-    const std::uint64_t heavy_count = segments.heavy_count();
-    for (Walk walk(first_item(), item_stride(), width); walk.row < heavy_count; walk.next()) {
-        const std::uint64_t voxel = segments.heavy_voxels[walk.row];
-        const AccumulatorWord *words =
-            segments.accumulators + (walk.row * width + walk.column) * Reduction::kWords;
-        output[voxel * width + walk.column] = Reduction::finish(words, segments.counts[voxel]);
+}
+
+// Whether rows of features can be read, and rows of the output written, four elements at a time.
+template <typename Bits>
+__device__ bool by_four(const Bits *features, std::uint64_t width, const float *output) {
+    return widest_access(address_of(features) | width * sizeof(Bits)) >= 4 * sizeof(Bits) &&
+           widest_access(address_of(output) | width * sizeof(float)) >= 4 * sizeof(float);
+}
+
+// Writes all voxels from the finished index.
+template <typename Dtype, typename Reduction, int Lanes>
+__device__ void reduce(const Cloud &cloud, const Grid &grid, const PointIndex &index,
+                       const typename Dtype::Bits *features, std::uint64_t width, float *output) {
+    std::uint32_t *const bits = reinterpret_cast<std::uint32_t *>(output);
+    // The same for all blocks: no voxel becomes heavy any more.
+    const bool any_heavy = index.heavy_count() != 0;
+    if (any_heavy) {
+        reduce_heavy<Dtype, Reduction, Lanes>(features, width, index);
+    }
+    reduce_shared<Dtype, Reduction, Lanes>(features, width, cloud, grid, index, bits);
+    reduce_tiles<Dtype, Reduction, Lanes>(features, grid.voxel_count(), width, index, bits);
+    if (any_heavy) {
+        cooperative_groups::this_grid().sync();
+        finish<Reduction>(width, index, output);
+    }
+}
+
+template <typename Dtype, typename Reduction>
+__device__ void reduce_voxels(const Cloud &cloud, const Grid &grid, const PointIndex &index,
+                              const typename Dtype::Bits *features, std::uint64_t width, float *output,
+                              std::int64_t *dropped) {
+    const cooperative_groups::grid_group all = cooperative_groups::this_grid();
+    clear(index, grid.voxel_count());
+    if (first_item() == 0) {
+        *dropped = 0;
+    }
+    all.sync();
+    insert(index, cloud, grid, dropped);
+    all.sync();
+    if (index.heavy_count() != 0) {
+        allocate(index);
+        all.sync();
+        scatter(index, cloud, grid, width * Reduction::kWords);
+        all.sync();
+    }
+    if (by_four(features, width, output)) {
+        reduce<Dtype, Reduction, 4>(cloud, grid, index, features, width, output);
+    } else {
+        reduce<Dtype, Reduction, 1>(cloud, grid, index, features, width, output);
     }
 }
 
 } // namespace robocache
 
+using robocache::Cloud;
 using robocache::Grid;
-using robocache::Segments;
+using robocache::PointIndex;
 
-// Zeroes `word_count` words (an i32 output, or the counts of the workspace), the drop counter, and the cursors if
-// there are any.
-ROBOCACHE_KERNEL voxelize_clear(std::uint32_t *words, std::uint64_t word_count, std::int64_t *dropped,
-                                robocache::Cursors *cursors) {
-    const bool aligned = robocache::widest_access(robocache::address_of(words)) == 16;
-    const std::uint64_t vectors = aligned ? word_count / 4 : 0;
-    for (std::uint64_t i = robocache::first_item(); i < vectors; i += robocache::item_stride()) {
-        reinterpret_cast<uint4 *>(words)[i] = make_uint4(0, 0, 0, 0);
-    }
-    for (std::uint64_t i = 4 * vectors + robocache::first_item(); i < word_count; i += robocache::item_stride()) {
-        words[i] = 0;
-    }
+// voxels [X, Y, Z]: zero.
+ROBOCACHE_KERNEL(64) voxelize_clear(const __grid_constant__ Grid grid, std::int32_t *voxels, std::int64_t *dropped) {
+    robocache::wait_for_previous_kernel();
+    robocache::allow_next_kernel();
+    robocache::clear(reinterpret_cast<std::uint32_t *>(voxels), grid.voxel_count());
     if (robocache::first_item() == 0) {
         *dropped = 0;
-        if (cursors != nullptr) {
-            *cursors = {0, 0};
-        }
     }
 }
 
 // voxels [X, Y, Z]: the number of points in each voxel.
-ROBOCACHE_KERNEL voxelize_count(const float *points, std::uint64_t point_count,
-                                const __grid_constant__ Grid grid, std::int32_t *voxels,
-                                std::int64_t *dropped) {
-    robocache::for_each_point(points, point_count, grid, dropped, [=](std::uint64_t, std::uint64_t voxel, bool) {
-        robocache::enter_voxel(reinterpret_cast<std::uint32_t *>(voxels), voxel);
+ROBOCACHE_KERNEL(64) voxelize_count(const __grid_constant__ Cloud cloud, const __grid_constant__ Grid grid,
+                                std::int32_t *voxels, std::int64_t *dropped) {
+    robocache::mark_voxels(cloud, grid, dropped, [=](std::uint64_t voxel, std::uint32_t points) {
+        atomicAdd(voxels + voxel, int(points));
     });
 }
 
-// voxels [X, Y, Z]: 1 where a point lies, else 0. Threads that meet write the same value.
-ROBOCACHE_KERNEL voxelize_occupancy(const float *points, std::uint64_t point_count,
-                                    const __grid_constant__ Grid grid, std::int32_t *voxels,
-                                    std::int64_t *dropped) {
-    robocache::for_each_point(points, point_count, grid, dropped, [=](std::uint64_t, std::uint64_t voxel, bool) {
-        if (voxel != robocache::kDropped) {
-            voxels[voxel] = 1;
-        }
+// voxels [X, Y, Z]: 1 where a point lies, else 0. An atomic, because it is sooner done than a store of part of a
+// sector.
+ROBOCACHE_KERNEL(64) voxelize_occupancy(const __grid_constant__ Cloud cloud, const __grid_constant__ Grid grid,
+                                    std::int32_t *voxels, std::int64_t *dropped) {
+    robocache::mark_voxels(cloud, grid, dropped, [=](std::uint64_t voxel, std::uint32_t) {
+        atomicOr(voxels + voxel, 1);
     });
 }
 
-ROBOCACHE_KERNEL voxelize_index(const float *points, std::uint64_t point_count,
-                                const __grid_constant__ Grid grid,
-                                const __grid_constant__ Segments segments, std::int64_t *dropped) {
-    std::uint32_t *const counts = segments.counts;
-    std::uint64_t *const voxels = segments.voxels;
-    std::uint32_t *const ranks = segments.ranks;
-    robocache::for_each_point(points, point_count, grid, dropped,
-                              [=](std::uint64_t point, std::uint64_t voxel, bool exists) {
-                                  const std::uint32_t rank = robocache::enter_voxel(counts, voxel);
-                                  if (exists) {
-                                      voxels[point] = voxel;
-                                      ranks[point] = rank;
-                                  }
-                              });
-}
-
-ROBOCACHE_KERNEL voxelize_allocate(std::uint64_t point_count, const __grid_constant__ Segments segments) {
-    robocache::allocate(point_count, segments);
-}
-
-// `accumulator_words` is the number of words for one heavy voxel: F times those of the reduction.
-ROBOCACHE_KERNEL voxelize_scatter(std::uint64_t point_count, std::uint64_t accumulator_words,
-                                  const __grid_constant__ Segments segments) {
-    for (std::uint64_t point = robocache::first_item(); point < point_count; point += robocache::item_stride()) {
-        const std::uint64_t voxel = segments.voxels[point];
-        if (voxel != robocache::kDropped) {
-            segments.order[segments.starts[voxel] + segments.ranks[point]] = std::uint32_t(point);
-        }
-    }
-    const std::uint64_t word_count = segments.heavy_count() * accumulator_words;
-    for (std::uint64_t i = robocache::first_item(); i < word_count; i += robocache::item_stride()) {
-        segments.accumulators[i] = 0;
-    }
-}
-
-// output [X, Y, Z, F] for light voxels; partial results in the accumulators for heavy ones.
+// output [X, Y, Z, F]
 #define ROBOCACHE_REDUCE(SUFFIX, DTYPE, REDUCTION) \
-    ROBOCACHE_KERNEL voxelize_##SUFFIX(const DTYPE::Bits *features, std::uint64_t voxel_count, std::uint64_t width, \
-                                       const __grid_constant__ Segments segments, float *output) { \
-        robocache::reduce<DTYPE, REDUCTION>(features, voxel_count, width, segments, output); \
+    ROBOCACHE_KERNEL(64) voxelize_##SUFFIX(const __grid_constant__ Cloud cloud, const __grid_constant__ Grid grid, \
+                                       const __grid_constant__ PointIndex index, const DTYPE::Bits *features, \
+                                       std::uint64_t width, float *output, std::int64_t *dropped) { \
+        robocache::reduce_voxels<DTYPE, REDUCTION>(cloud, grid, index, features, width, output, dropped); \
     }
 
 ROBOCACHE_REDUCE(mean_f32, robocache::F32, robocache::Mean)
@@ -387,13 +342,3 @@ ROBOCACHE_REDUCE(mean_bf16, robocache::Bf16, robocache::Mean)
 ROBOCACHE_REDUCE(max_f32, robocache::F32, robocache::Maximum)
 ROBOCACHE_REDUCE(max_f16, robocache::F16, robocache::Maximum)
 ROBOCACHE_REDUCE(max_bf16, robocache::Bf16, robocache::Maximum)
-
-ROBOCACHE_KERNEL voxelize_mean_finish(std::uint64_t width, const __grid_constant__ Segments segments,
-                                      float *output) {
-    robocache::finish<robocache::Mean>(width, segments, output);
-}
-
-ROBOCACHE_KERNEL voxelize_max_finish(std::uint64_t width, const __grid_constant__ Segments segments,
-                                     float *output) {
-    robocache::finish<robocache::Maximum>(width, segments, output);
-}

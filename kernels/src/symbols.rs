@@ -1,7 +1,7 @@
 //! Names of the kernels in the image.
 
 /// Every kernel. A launcher that asks for another name has a typing error, not an old image.
-pub const ALL: [&str; 27] = [
+pub const ALL: [&str; 22] = [
     "resample_f32_f32",
     "resample_f16_f32",
     "resample_bf16_f32",
@@ -17,16 +17,11 @@ pub const ALL: [&str; 27] = [
     "voxelize_clear",
     "voxelize_count",
     "voxelize_occupancy",
-    "voxelize_index",
-    "voxelize_allocate",
-    "voxelize_scatter",
     "voxelize_mean_f32",
     "voxelize_mean_f16",
     "voxelize_mean_bf16",
-    "voxelize_mean_finish",
     "voxelize_max_f32",
     "voxelize_max_f16",
     "voxelize_max_bf16",
-    "voxelize_max_finish",
     "count_differences",
 ];

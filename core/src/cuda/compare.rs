@@ -1,6 +1,9 @@
 //! Comparison of tensors where they lie, for repeats that are too many to bring to the host.
 
-use super::{Context, CudaError, Device, DeviceBuffer, DeviceTensor, Geometry, Stream};
+use super::{Context, CudaError, Device, DeviceBuffer, DeviceTensor, Geometry, Launch, Stream};
+
+/// Threads of a block that compares.
+const THREADS: u32 = 256;
 
 /// Counts what differs between tensors of one layout.
 pub struct DeviceComparison {
@@ -27,7 +30,6 @@ impl DeviceComparison {
         // SAFETY: the buffer is this comparison's own.
         unsafe { stream.fill(self.count.address(), size_of::<u64>(), 0) }?;
         let kernel = device.kernels().kernel("count_differences")?;
-        let geometry = Geometry::default();
         assert_eq!(actual.len(), expected.len());
         for (actual, expected) in actual.iter().zip(expected) {
             let (actual, expected) = (actual.buffer(), expected.buffer());
@@ -35,14 +37,13 @@ impl DeviceComparison {
             // Guarded tensors are a whole number of 64-byte lines.
             let words = (actual.bytes() / 16) as u64;
             let limit = 32 * device.context().properties().multiprocessors;
-            let blocks = geometry.blocks(words, geometry.threads.into(), limit);
+            let blocks = Geometry::default().blocks(words, THREADS.into(), limit);
             // SAFETY: the arguments are those of `count_differences`; both buffers are `words` long, and all three are
             // borrowed until the synchronisation below.
             unsafe {
                 stream.launch(
                     kernel,
-                    blocks,
-                    geometry.threads,
+                    Launch::plain(blocks, THREADS),
                     &[&actual.address(), &expected.address(), &words, &self.count.address()],
                 )
             }?;

@@ -1,31 +1,24 @@
 //! Into how many blocks and threads a call is cut. It decides the speed and never a bit.
 
-/// Grid, block and tile sizes for all kernels of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Grid, block and tile sizes for all kernels of a call. The default is the fast one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Geometry {
-    /// Threads in a block, between 1 and 1024.
-    pub threads: u32,
+    /// Threads in a block, between 1 and 1024; `None` leaves it to the kernel.
+    pub threads: Option<u32>,
     /// The most blocks of any launch; `None` leaves it to the kernel's work.
     pub most_blocks: Option<u32>,
-    /// Targets in a tile of `resample` and `fuse`, between 1 and 128; `None` leaves it to the width of the rows.
+    /// Targets in a tile of `resample` and `fuse`, between 1 and 256; `None` leaves it to the width of the rows.
     pub targets_per_tile: Option<u32>,
-}
-
-impl Default for Geometry {
-    /// The fast one.
-    fn default() -> Self {
-        Self { threads: 256, most_blocks: None, targets_per_tile: None }
-    }
 }
 
 impl Geometry {
     /// Others that must give the same bits: whole and broken warps, from few blocks that loop to more blocks than
     /// work, tiles from one target to the most.
     pub const ALTERNATIVES: [Self; 4] = [
-        Self { threads: 64, most_blocks: Some(37), targets_per_tile: Some(5) },
-        Self { threads: 1024, most_blocks: Some(4096), targets_per_tile: Some(128) },
-        Self { threads: 45, most_blocks: Some(1009), targets_per_tile: Some(1) },
-        Self { threads: 128, most_blocks: Some(100_000), targets_per_tile: Some(33) },
+        Self { threads: Some(64), most_blocks: Some(37), targets_per_tile: Some(5) },
+        Self { threads: Some(1024), most_blocks: Some(4096), targets_per_tile: Some(256) },
+        Self { threads: Some(45), most_blocks: Some(1009), targets_per_tile: Some(1) },
+        Self { threads: Some(128), most_blocks: Some(100_000), targets_per_tile: Some(33) },
     ];
 
     /// Blocks for `items` of work of which each block takes `items_per_block` at a time; at least 1, at most `limit`

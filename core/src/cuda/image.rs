@@ -65,6 +65,17 @@ impl KernelImage {
         Ok(Self(Arc::new(inner)))
     }
 
+    /// How many blocks of a kernel, without dynamic shared memory, the GPU can hold at once.
+    pub fn resident_blocks(&self, kernel: Kernel<'_>, threads: u32) -> Result<u32, CudaError> {
+        let context = &self.0.context;
+        context.bind()?;
+        // SAFETY: the function belongs to this image's module, and its context is bound.
+        let of_multiprocessor =
+            unsafe { result::occupancy::max_active_block_per_multiprocessor(kernel.function, threads as i32, 0) }
+                .during(|| format!("asking how many blocks of {} are resident", kernel.name))?;
+        Ok(of_multiprocessor.unsigned_abs() * context.properties().multiprocessors)
+    }
+
     /// The kernel of this name.
     pub fn kernel(&self, name: &str) -> Result<Kernel<'_>, CudaError> {
         let (name, function) =

@@ -4,10 +4,10 @@ use std::ffi::c_void;
 
 use cudarc::driver::{
     result::{self, stream::StreamKind},
-    sys::{CUdeviceptr, CUevent_wait_flags, CUstream, CUstreamCaptureMode},
+    sys::{self, CUdeviceptr, CUevent_wait_flags, CUlaunchConfig, CUstream, CUstreamCaptureMode},
 };
 
-use super::{Context, CudaError, Event, Graph, Kernel, KernelArgument, error::During};
+use super::{Context, CudaError, Event, Graph, Kernel, KernelArgument, Launch, error::During};
 
 /// A stream that does not wait for the default stream, nor the default stream for it.
 pub struct Stream {
@@ -67,22 +67,38 @@ impl Stream {
     ///
     /// # Safety
     /// `arguments` must be those of the kernel's declaration, in number, order, size and meaning; every address in
-    /// them must be valid for what the kernel does with it, until the work is done.
+    /// them must be valid for what the kernel does with it, until the work is done. A kernel may be launched
+    /// [`Start::Early`] only if it waits for the previous one before it touches memory.
     pub unsafe fn launch(
         &self,
         kernel: Kernel<'_>,
-        blocks: u32,
-        threads: u32,
+        launch: Launch,
         arguments: &[&dyn KernelArgument],
     ) -> Result<(), CudaError> {
         self.context.bind()?;
+        let Launch { blocks, threads, shared_bytes, start } = launch;
         let mut pointers: Vec<*mut c_void> = arguments
             .iter()
             .map(|&argument| std::ptr::from_ref::<dyn KernelArgument>(argument).cast::<c_void>().cast_mut())
             .collect();
-        // SAFETY: the driver copies the arguments before it returns; the rest is the caller's promise.
-        unsafe { result::launch_kernel(kernel.function, (blocks, 1, 1), (threads, 1, 1), 0, self.raw, &mut pointers) }
-            .during(|| format!("launching {} on {blocks} blocks of {threads} threads", kernel.name))
+        let mut attribute = start.attribute(&self.context);
+        let configuration = CUlaunchConfig {
+            gridDimX: blocks,
+            gridDimY: 1,
+            gridDimZ: 1,
+            blockDimX: threads,
+            blockDimY: 1,
+            blockDimZ: 1,
+            sharedMemBytes: shared_bytes,
+            hStream: self.raw,
+            attrs: attribute.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut),
+            numAttrs: u32::from(attribute.is_some()),
+        };
+        // SAFETY: the driver copies arguments and attributes before it returns; the rest is the caller's promise.
+        unsafe {
+            sys::cuLaunchKernelEx(&configuration, kernel.function, pointers.as_mut_ptr(), std::ptr::null_mut()).result()
+        }
+        .during(|| format!("launching {} on {blocks} blocks of {threads} threads", kernel.name))
     }
 
     /// Records what `enqueue` puts on this stream into a graph, without running it.

@@ -8,6 +8,7 @@ mod generate;
 mod reference;
 mod relations;
 mod shape;
+pub(crate) mod tiles;
 mod weight;
 
 pub use shape::ResampleShape;

@@ -4,21 +4,29 @@ use robocache_kernels::limits;
 
 use super::{FuseProblem, FuseShape, MAX_STREAMS};
 use crate::{
-    cuda::{Call, CudaError, CudaProblem, KernelArgument},
-    operators::resample::cuda::{StreamArgument, TimelineArgument},
+    cuda::{Call, CudaError, CudaProblem, KernelArgument, Launch, Start},
+    operators::resample::{
+        cuda::{StreamArgument, TimelineArgument, shared_bytes, staged_times},
+        tiles::{Row, targets_per_tile},
+    },
 };
 
 const _: () = assert!(MAX_STREAMS == limits::STREAMS, "the kernel's table has another length");
+
+/// Threads of a block: what fuses a wide batch fastest.
+const THREADS: u32 = 128;
 
 /// `StreamTable` of `fuse.cu`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 struct StreamTable {
+    tiles_per_batch: u64,
+    targets_per_tile: u64,
+    tiles: [u32; MAX_STREAMS],
     streams: [StreamArgument; MAX_STREAMS],
-    count: u64,
 }
 
-// SAFETY: words throughout, as the C++ type.
+// SAFETY: words without padding, as the C++ type.
 unsafe impl KernelArgument for StreamTable {}
 
 impl CudaProblem for FuseProblem {
@@ -27,25 +35,38 @@ impl CudaProblem for FuseProblem {
         if batch == 0 || target == 0 {
             return Ok(());
         }
+        let threads = call.geometry.threads.unwrap_or(THREADS);
         let (targets, sources) = (&call.inputs[0], &call.inputs[1..]);
-        let mut table = StreamTable { streams: [StreamArgument::default(); MAX_STREAMS], count: streams.len() as u64 };
+        let rows: Vec<Row> =
+            streams.iter().map(|stream| Row { bytes: stream.channels * self.dtype.size_bytes() }).collect();
+        let tiles = targets_per_tile(&rows, batch, target, threads, &call);
+        let mut table = StreamTable {
+            tiles_per_batch: 0,
+            targets_per_tile: tiles.iter().copied().max().unwrap_or(1),
+            tiles: [0; MAX_STREAMS],
+            streams: [StreamArgument::default(); MAX_STREAMS],
+        };
         let mut width = 0;
-        for (slot, (stream, source)) in table.streams.iter_mut().zip(streams.iter().zip(sources.chunks_exact(2))) {
-            *slot = StreamArgument::new(&source[0], &source[1], stream.source, stream.channels, width);
+        for (number, (stream, source)) in streams.iter().zip(sources.chunks_exact(2)).enumerate() {
+            let shape = [stream.source, stream.channels];
+            table.streams[number] = StreamArgument::new(&source[0], &source[1], shape, width, tiles[number]);
+            // Targets are at most i32::MAX.
+            table.tiles[number] = (target as u64).div_ceil(tiles[number]) as u32;
+            table.tiles_per_batch += u64::from(table.tiles[number]);
             width += stream.channels;
         }
-        let timeline = TimelineArgument::new(
-            targets,
-            &call.outputs[0],
-            self.dtype,
-            [batch, target, width],
-            width / streams.len(),
-            call.geometry,
-        );
+        let timeline = TimelineArgument::new(targets, &call.outputs[0], [batch, target, width]);
+        let staged = staged_times(streams.iter().map(|stream| stream.source));
         let kernel = call.kernels.kernel(&format!("fuse_{}_{}", self.dtype, times.dtype()))?;
-        let blocks = call.geometry.blocks(timeline.tiles() * table.count, 1, u32::MAX);
-        // SAFETY: the arguments are those of the kernel, and the tensors have the shapes that they say.
-        unsafe { call.stream.launch(kernel, blocks, call.geometry.threads, &[&table, &timeline]) }
+        let launch = Launch {
+            blocks: call.geometry.blocks(batch as u64 * table.tiles_per_batch, 1, u32::MAX),
+            threads,
+            shared_bytes: shared_bytes(table.targets_per_tile, staged, times.dtype().size_bytes()),
+            start: Start::Early,
+        };
+        // SAFETY: the arguments are those of the kernel, which waits for the previous one, and the tensors have the shapes
+        // that they say.
+        unsafe { call.stream.launch(kernel, launch, &[&table, &timeline, &staged]) }
     }
 }
 
@@ -55,6 +76,6 @@ mod tests {
 
     #[test]
     fn the_table_has_the_size_of_its_declaration() {
-        assert_eq!(size_of::<StreamTable>(), 16 * 40 + 8);
+        assert_eq!(size_of::<StreamTable>(), 16 + 16 * 4 + 16 * 48);
     }
 }

@@ -2,11 +2,14 @@
 
 use robocache_kernels::limits;
 
-use super::{ResampleProblem, ResampleShape};
-use crate::{
-    cuda::{Call, CudaError, CudaProblem, DeviceTensor, Geometry, KernelArgument},
-    dtype::DType,
+use super::{
+    ResampleProblem, ResampleShape,
+    tiles::{Row, targets_per_tile},
 };
+use crate::cuda::{Call, CudaError, CudaProblem, DeviceTensor, KernelArgument, Launch, Start};
+
+/// Threads of a block: what resamples a wide batch fastest.
+const THREADS: u32 = 256;
 
 impl CudaProblem for ResampleProblem {
     fn enqueue(&self, call: Call<'_>) -> Result<(), CudaError> {
@@ -15,20 +18,35 @@ impl CudaProblem for ResampleProblem {
             return Ok(());
         }
         let [samples, source_times, targets] = call.inputs else { unreachable!("a session checks the inputs") };
-        let stream = StreamArgument::new(samples, source_times, source, channels, 0);
-        let timeline = TimelineArgument::new(
-            targets,
-            &call.outputs[0],
-            self.dtype,
-            [batch, target, channels],
-            channels,
-            call.geometry,
-        );
+        let threads = call.geometry.threads.unwrap_or(THREADS);
+        let row = Row { bytes: channels * self.dtype.size_bytes() };
+        let tile = targets_per_tile(&[row], batch, target, threads, &call)[0];
+        let tiles_per_batch = (target as u64).div_ceil(tile);
+        let stream = StreamArgument::new(samples, source_times, [source, channels], 0, tile);
+        let timeline = TimelineArgument::new(targets, &call.outputs[0], [batch, target, channels]);
+        let staged = staged_times([source]);
         let kernel = call.kernels.kernel(&format!("resample_{}_{}", self.dtype, times.dtype()))?;
-        let blocks = call.geometry.blocks(timeline.tiles(), 1, u32::MAX);
-        // SAFETY: the arguments are those of the kernel, and the tensors have the shapes that they say.
-        unsafe { call.stream.launch(kernel, blocks, call.geometry.threads, &[&stream, &timeline]) }
+        let launch = Launch {
+            blocks: call.geometry.blocks(batch as u64 * tiles_per_batch, 1, u32::MAX),
+            threads,
+            shared_bytes: shared_bytes(tile, staged, times.dtype().size_bytes()),
+            start: Start::Early,
+        };
+        // SAFETY: the arguments are those of the kernel, which waits for the previous one, and the tensors have the shapes
+        // that they say.
+        unsafe { call.stream.launch(kernel, launch, &[&stream, &timeline, &tiles_per_batch, &staged]) }
     }
+}
+
+/// How many sample times a block stages in shared memory: those of the longest stream that is not too long.
+pub(crate) fn staged_times(sources: impl IntoIterator<Item = usize>) -> u64 {
+    sources.into_iter().map(|source| source as u64).filter(|&source| source <= limits::STAGED_TIMES).max().unwrap_or(0)
+}
+
+/// Dynamic shared memory of a block with tiles of up to `tile` targets.
+pub(crate) fn shared_bytes(tile: u64, staged_times: u64, time_bytes: usize) -> u32 {
+    // At most 256 * 16 + 2048 * 8 bytes.
+    (tile * limits::PLACE_BYTES + staged_times * time_bytes as u64) as u32
 }
 
 /// `Stream` of `interpolate.cuh`: samples `[B, sample_count, width]` at times `[B, sample_count]`, for the output's
@@ -41,18 +59,19 @@ pub(crate) struct StreamArgument {
     sample_count: u64,
     width: u64,
     column: u64,
+    targets_per_tile: u64,
 }
 
-// SAFETY: five words, as the C++ type.
+// SAFETY: six words, as the C++ type.
 unsafe impl KernelArgument for StreamArgument {}
 
 impl StreamArgument {
     pub(crate) fn new(
         samples: &DeviceTensor,
         times: &DeviceTensor,
-        source: usize,
-        channels: usize,
+        [source, channels]: [usize; 2],
         column: usize,
+        targets_per_tile: u64,
     ) -> Self {
         Self {
             samples: samples.address(),
@@ -60,6 +79,7 @@ impl StreamArgument {
             sample_count: source as u64,
             width: channels as u64,
             column: column as u64,
+            targets_per_tile,
         }
     }
 }
@@ -74,44 +94,21 @@ pub(crate) struct TimelineArgument {
     batch_count: u64,
     target_count: u64,
     width: u64,
-    targets_per_tile: u64,
 }
 
-// SAFETY: six words, as the C++ type.
+// SAFETY: five words, as the C++ type.
 unsafe impl KernelArgument for TimelineArgument {}
 
 impl TimelineArgument {
-    /// `stream_width` is the typical number of channels of a stream, by which tiles are sized.
-    pub(crate) fn new(
-        targets: &DeviceTensor,
-        output: &DeviceTensor,
-        dtype: DType,
-        [batch, target, width]: [usize; 3],
-        stream_width: usize,
-        geometry: Geometry,
-    ) -> Self {
-        let tile = geometry.targets_per_tile.map_or_else(|| default_tile(stream_width, dtype), u64::from);
+    pub(crate) fn new(targets: &DeviceTensor, output: &DeviceTensor, [batch, target, width]: [usize; 3]) -> Self {
         Self {
             targets: targets.address(),
             output: output.address(),
             batch_count: batch as u64,
             target_count: target as u64,
             width: width as u64,
-            targets_per_tile: tile.clamp(1, limits::TARGETS_PER_TILE),
         }
     }
-
-    /// Tiles of one stream.
-    pub(crate) fn tiles(&self) -> u64 {
-        self.batch_count * self.target_count.div_ceil(self.targets_per_tile)
-    }
-}
-
-/// Targets that make a tile of about 1024 accesses of 16 bytes: enough to keep a block busy after its search, and
-/// small enough for several blocks on each multiprocessor.
-fn default_tile(channels: usize, dtype: DType) -> u64 {
-    let accesses_per_row = (channels as u64 * dtype.size_bytes() as u64).div_ceil(16).max(1);
-    (1024 / accesses_per_row).clamp(8, limits::TARGETS_PER_TILE)
 }
 
 #[cfg(test)]
@@ -120,14 +117,15 @@ mod tests {
 
     #[test]
     fn arguments_have_the_size_of_their_declarations() {
-        assert_eq!(size_of::<StreamArgument>(), 40);
-        assert_eq!(size_of::<TimelineArgument>(), 48);
+        assert_eq!(size_of::<StreamArgument>(), 48);
+        assert_eq!(size_of::<TimelineArgument>(), 40);
     }
 
     #[test]
-    fn tiles_shrink_as_rows_grow() {
-        assert_eq!(default_tile(256, DType::Bf16), 32);
-        assert_eq!(default_tile(1, DType::F16), 128);
-        assert_eq!(default_tile(1_000_000, DType::F32), 8);
+    fn long_streams_are_not_staged_and_do_not_keep_others_from_it() {
+        assert_eq!(staged_times([500]), 500);
+        assert_eq!(staged_times([2049]), 0);
+        assert_eq!(staged_times([100, 5000, 300]), 300);
+        assert!(shared_bytes(limits::TARGETS_PER_TILE, limits::STAGED_TIMES, 8) <= 48 << 10);
     }
 }

@@ -56,7 +56,7 @@ impl VoxelMode {
 pub struct VoxelizeShape {
     /// `N`: points; may be 0, at most `i32::MAX`.
     pub points: usize,
-    /// `F`: features of each point; at least 1 where the mode takes features, else 0.
+    /// `F`: features of each point; at least 1 and at most `i32::MAX` where the mode takes features, else 0.
     pub features: usize,
     /// `X, Y, Z`: extents of the grid, each between 1 and `i32::MAX`; x is slowest.
     pub grid: [usize; 3],
@@ -125,7 +125,7 @@ impl VoxelizeShape {
         let largest = i64::from(i32::MAX);
         let mode = VoxelMode::ALL[arguments.word("mode", VoxelMode::WORDS)?];
         let features = match (mode.takes_features(), arguments.optional("f")) {
-            (true, _) => arguments.extent("f", 1, i64::MAX)?,
+            (true, _) => arguments.extent("f", 1, largest)?,
             (false, None) => 0,
             (false, Some(value)) => {
                 return Err(arguments.invalid("f", value, format!("{} takes no features; leave it out", mode.name())));
