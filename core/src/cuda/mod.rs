@@ -9,6 +9,7 @@
 
 mod argument;
 mod buffer;
+mod census;
 mod compare;
 mod context;
 mod device;
@@ -17,6 +18,7 @@ mod error;
 mod event;
 mod geometry;
 mod graph;
+mod graph_nodes;
 mod image;
 mod probe;
 mod problem;
@@ -26,6 +28,7 @@ mod tensor;
 
 pub use argument::KernelArgument;
 pub use buffer::DeviceBuffer;
+pub use census::CensusError;
 pub use compare::DeviceComparison;
 pub use context::{Context, DeviceProperties};
 pub use device::Device;
