@@ -30,3 +30,21 @@ pub const ALL: [&str; 27] = [
     "voxelize_max_finish",
     "count_differences",
 ];
+
+/// The kernels of one operator: its name begins theirs.
+pub fn of(operator: &str) -> impl Iterator<Item = &'static str> {
+    ALL.into_iter().filter(move |symbol| symbol.strip_prefix(operator).is_some_and(|rest| rest.starts_with('_')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_share_no_kernel_and_an_unknown_one_has_none() {
+        let counts = ["resample", "fuse", "voxelize", "count"].map(|operator| of(operator).count());
+        assert_eq!(counts.iter().sum::<usize>(), ALL.len());
+        assert!(counts.iter().all(|&count| count > 0));
+        assert_eq!(of("vox").count(), 0);
+    }
+}

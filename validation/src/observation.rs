@@ -1,5 +1,9 @@
 //! Facts about one execution of a cell. Nothing here says whether they are good.
 
+mod launches;
+
+pub use launches::LaunchFacts;
+
 use robocache_core::{compare::Comparison, tensor::GuardViolation};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +51,8 @@ pub enum Observation {
     Determinism(DeterminismFacts),
     /// The accuracy suite ran to its end.
     Accuracy(Box<AccuracyFacts>),
+    /// The launch_count suite ran to its end.
+    LaunchCount(Box<LaunchFacts>),
     /// The implementation under test returned an error.
     OperatorFailed(OperatorFailure),
     /// The implementation under test panicked.

@@ -4,6 +4,8 @@
 //! of broken operators, as a stranger would build one; its workers are itself. Started by cargo it runs that harness
 //! in a child process and reads the records that it leaves.
 
+#[path = "broken_operators/chained.rs"]
+mod chained;
 #[path = "broken_operators/defects.rs"]
 mod defects;
 
@@ -16,7 +18,7 @@ use std::{
 
 use defects::Defect;
 use libtest_mimic::{Arguments, Failed, Trial};
-use robocache_core::{cuda::usable_gpus, operators, registry::Registry};
+use robocache_core::{cuda::usable_gpus, cupti::Cupti, operators, registry::Registry};
 use validation::{evidence, verdict::Verdict};
 
 /// Tells this program to be the harness. Its workers inherit it.
@@ -33,6 +35,11 @@ fn main() -> ExitCode {
         Trial::test("every_cuda_defect_draws_its_verdict", || every_defect_draws_its_verdict("cuda", Defect::CUDA))
             .with_kind("needs an NVIDIA GPU")
             .with_ignored_flag(usable_gpus().is_err()),
+        Trial::test("every_launch_defect_draws_its_verdict", || {
+            every_defect_draws_its_verdict("launches", Defect::LAUNCHES)
+        })
+        .with_kind("needs an NVIDIA GPU and CUPTI")
+        .with_ignored_flag(usable_gpus().is_err() || Cupti::load().is_err()),
         Trial::test("a_failure_prints_its_first_element_and_how_to_repeat_it", failures_are_explained),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -41,9 +48,7 @@ fn main() -> ExitCode {
 fn registry() -> Registry {
     let mut registry = Registry::new();
     for operator in operators::registry().iter() {
-        let all: BTreeSet<Defect> =
-            [Defect::CPU, Defect::CUDA, Defect::RANDOM].into_iter().flatten().copied().collect();
-        for defect in all {
+        for defect in Defect::all().collect::<BTreeSet<_>>() {
             let name = defect.operator_name(operator.name());
             let operator = defects::Broken { name, inner: operator.clone(), defect };
             registry.register(operator).expect("names of defects are unique");

@@ -9,18 +9,25 @@ use super::{
     changes::Changes,
     choice::Choice,
     document::{
-        DatasetSection, Document, ExcludeSection, LimitsSection, OperatorSection, OverrideSection, ProfileSection,
-        SelectionSection, SuitesSection,
+        BudgetSection, DatasetSection, Document, ExcludeSection, LimitsSection, OperatorSection, OverrideSection,
+        ProfileSection, SelectionSection, SuitesSection,
     },
     entries::{Entries, Entry},
-    model::{DatasetRow, Exclude, Expiry, Matrix, OperatorRow, Override, ProblemGroup, ProblemRow, Profile, Selection},
+    model::{
+        Budget, DatasetRow, Exclude, Expiry, Matrix, OperatorRow, Override, ProblemGroup, ProblemRow, Profile,
+        Selection,
+    },
     pattern::Pattern,
     place::{Located, Place},
     problem::ProblemSection,
     source::Source,
     suggestion::one_of,
 };
-use crate::{cell::Limits, dataset::DatasetSpec, suites::SuiteSettings};
+use crate::{
+    cell::Limits,
+    dataset::DatasetSpec,
+    suites::{LaunchCountSettings, SuiteSettings},
+};
 
 /// Looks every name up and checks every argument.
 pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> Result<Matrix, Diagnostic> {
@@ -31,6 +38,8 @@ pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> 
     }
     let limits = checker.limits(&document.limits)?;
     let suites = checker.suites(&document.suites)?;
+    let budgets = document.suites.launch_count.iter().flat_map(|section| &section.budgets);
+    let budgets = budgets.map(|section| checker.budget(section)).collect::<Result<_, _>>()?;
     let operators = collect(&document.operators, |entry| checker.operator(entry))?;
     let datasets = collect(&document.datasets, |entry| checker.dataset(entry, &operators))?;
     let excludes = document.exclude.iter().map(|section| checker.exclude(section)).collect::<Result<_, _>>()?;
@@ -49,6 +58,7 @@ pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> 
         devices,
         limits,
         suites,
+        budgets,
         operators,
         datasets,
         excludes,
@@ -94,7 +104,7 @@ impl Checker<'_> {
     }
 
     fn suites(&self, section: &SuitesSection) -> Result<Vec<SuiteSettings>, Diagnostic> {
-        let SuitesSection { determinism, accuracy } = section;
+        let SuitesSection { determinism, accuracy, launch_count } = section;
         let determinism = determinism.as_ref().map(|settings| Located {
             value: SuiteSettings::Determinism(settings.value.clone()),
             place: settings.place,
@@ -102,13 +112,31 @@ impl Checker<'_> {
         let accuracy = accuracy
             .as_ref()
             .map(|settings| Located { value: SuiteSettings::Accuracy(settings.value.clone()), place: settings.place });
+        // Cells get their budgets when they are planned.
+        let launch_count = launch_count.as_ref().map(|_| SuiteSettings::LaunchCount(LaunchCountSettings::default()));
         let suites = determinism.into_iter().chain(accuracy);
         suites
             .map(|suite| match suite.check() {
                 Ok(()) => Ok(suite.value),
                 Err(invalid) => Err(self.fault(suite.place, format!("suite `{}`: {invalid}", suite.name()))),
             })
+            .chain(launch_count.map(Ok))
             .collect()
+    }
+
+    fn budget(&self, section: &BudgetSection) -> Result<Budget, Diagnostic> {
+        let BudgetSection { cells, kernels, copies, memsets } = section;
+        let settings = LaunchCountSettings {
+            kernels: kernels.iter().map(|entry| (entry.key.value.clone(), entry.value.value)).collect(),
+            copies: *copies,
+            memsets: *memsets,
+        };
+        if settings.kernels.values().all(|&launches| launches == 0) {
+            let message = "this budget has no launch, and a call that launches nothing never passes";
+            return Err(self.fault(kernels.place, message).help("name the kernels and how often each is launched"));
+        }
+        let kernel_places = kernels.iter().map(|entry| (entry.key.value.clone(), entry.key.place)).collect();
+        Ok(Budget { cells: Pattern::new(cells), place: cells.place, settings, kernel_places })
     }
 
     fn operator(&self, entry: &Entry<OperatorSection>) -> Result<OperatorRow, Diagnostic> {

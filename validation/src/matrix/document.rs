@@ -13,7 +13,7 @@ use super::{
 use crate::{
     cell::Device,
     dataset::{DatasetFormat, Expectation},
-    suites::{AccuracySettings, DeterminismSettings},
+    suites::{AccuracySettings, DeterminismSettings, LaunchCountSettings},
 };
 
 /// What is validated: suites x operators x devices x dtypes x problems x inputs, and the profiles that select from it.
@@ -69,6 +69,32 @@ pub(crate) struct SuitesSection {
     pub(crate) determinism: Option<Located<DeterminismSettings>>,
     /// The right values, within a derived bound.
     pub(crate) accuracy: Option<Located<AccuracySettings>>,
+    /// As few launches as budgeted, and nothing else; on GPUs.
+    pub(crate) launch_count: Option<LaunchCountSection>,
+}
+
+/// The settings of the launch_count suite.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LaunchCountSection {
+    /// What one call does to a GPU. The first budget that matches a cell is the cell's, and every cell needs one.
+    pub(crate) budgets: Vec<BudgetSection>,
+}
+
+/// What one call of some cells does to a GPU, exactly. Allocations and synchronisations are never budgeted.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BudgetSection {
+    /// Names of cells; `*` stands for any characters, `?` for one.
+    pub(crate) cells: Located<String>,
+    /// Patterns of kernel names, and how many launches of kernels of such names there must be.
+    pub(crate) kernels: Located<Entries<u64>>,
+    /// How many copies there must be; none if left out.
+    #[serde(default)]
+    pub(crate) copies: u64,
+    /// How many memsets there must be; none if left out.
+    #[serde(default)]
+    pub(crate) memsets: u64,
 }
 
 /// One operator.
@@ -212,6 +238,7 @@ fn changes(generator: &mut SchemaGenerator) -> Schema {
         LimitsSection::json_schema(generator),
         DeterminismSettings::json_schema(generator),
         AccuracySettings::json_schema(generator),
+        LaunchCountSettings::json_schema(generator),
     ] {
         if let Some(serde_json::Value::Object(more)) = section.get("properties") {
             properties.extend(more.clone());

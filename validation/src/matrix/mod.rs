@@ -32,4 +32,5 @@ pub use schema::schema;
 pub use source::SIZE_LIMIT_BYTES;
 
 pub(crate) use changes::looser_limits;
-pub(crate) use model::{DatasetRow, OperatorRow, Selection};
+pub(crate) use model::{Budget, DatasetRow, OperatorRow, Selection};
+pub(crate) use pattern::Pattern;

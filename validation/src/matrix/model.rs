@@ -1,5 +1,7 @@
 //! The matrix, checked: every name in it is known, and every argument is valid.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use robocache_core::{distribution::Distribution, dtype::DType};
 
@@ -10,7 +12,7 @@ use super::{
 use crate::{
     cell::{Cell, Device, Input, Limits},
     dataset::DatasetSpec,
-    suites::SuiteSettings,
+    suites::{LaunchCountSettings, SuiteSettings},
 };
 
 /// A matrix whose names and arguments are known to be valid.
@@ -21,6 +23,7 @@ pub struct Matrix {
     pub(crate) devices: Vec<Device>,
     pub(crate) limits: Limits,
     pub(crate) suites: Vec<SuiteSettings>,
+    pub(crate) budgets: Vec<Budget>,
     pub(crate) operators: Vec<OperatorRow>,
     pub(crate) datasets: Vec<DatasetRow>,
     pub(crate) excludes: Vec<Exclude>,
@@ -28,6 +31,16 @@ pub struct Matrix {
     pub(crate) profiles: Vec<Profile>,
     /// Where the profiles are listed.
     pub(crate) profiles_place: Place,
+}
+
+/// What calls of some cells may launch. The first that matches a cell is the cell's.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    pub(crate) cells: Pattern,
+    pub(crate) place: Place,
+    pub(crate) settings: LaunchCountSettings,
+    /// Where each pattern of kernel names was written.
+    pub(crate) kernel_places: BTreeMap<String, Place>,
 }
 
 /// An operator with its problems.

@@ -1,20 +1,22 @@
 //! Overrides and excludes, applied to the cells that their patterns match.
 
 use jiff::civil::Date;
+use robocache_core::registry::Registry;
 
-use super::cells::Draft;
+use super::{budgets::check_kernels, cells::Draft};
 use crate::matrix::{Diagnostic, Matrix, looser_limits};
 
 /// The overrides and excludes of a matrix, and which of them have matched a cell.
 pub(super) struct Amendments<'a> {
     matrix: &'a Matrix,
+    registry: &'a Registry,
     overrides_used: Vec<bool>,
     excludes_used: Vec<bool>,
 }
 
 impl<'a> Amendments<'a> {
     /// Those of `matrix`, unless one of them expired before `today`.
-    pub(super) fn new(matrix: &'a Matrix, today: Date) -> Result<Self, Diagnostic> {
+    pub(super) fn new(matrix: &'a Matrix, registry: &'a Registry, today: Date) -> Result<Self, Diagnostic> {
         for expiry in matrix.overrides.iter().filter_map(|change| change.expires) {
             if expiry.date < today {
                 let message = format!("this override expired on {}", expiry.date);
@@ -24,6 +26,7 @@ impl<'a> Amendments<'a> {
         }
         Ok(Self {
             matrix,
+            registry,
             overrides_used: vec![false; matrix.overrides.len()],
             excludes_used: vec![false; matrix.excludes.len()],
         })
@@ -39,6 +42,9 @@ impl<'a> Amendments<'a> {
             *used = true;
             let (suite, limits) = (draft.cell.suite.clone(), draft.cell.limits);
             change.changes.apply(&mut draft.cell.suite, &mut draft.cell.limits, source)?;
+            if let Some(operator) = self.registry.get(&draft.cell.operator) {
+                check_kernels(self.matrix, &draft.cell.suite, &**operator, change.place)?;
+            }
             let looser = draft.cell.suite.is_looser_than(&suite) || looser_limits(&draft.cell.limits, &limits);
             if looser && change.expires.is_none() {
                 let message = "this override loosens a check and has no `expires`";

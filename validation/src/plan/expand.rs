@@ -8,12 +8,14 @@ use robocache_core::registry::Registry;
 use super::{
     Plan, PlannedCell, SkipReason,
     amendments::Amendments,
+    budgets::Budgets,
     cells::{Draft, drafts},
 };
 use crate::{
     cell::{Device, Input},
     machine::Machine,
     matrix::{Diagnostic, Matrix},
+    suites::SuiteSettings,
 };
 
 impl Plan {
@@ -29,10 +31,11 @@ impl Plan {
         today: Date,
     ) -> Result<Self, Diagnostic> {
         let chosen = matrix.profile(profile)?;
-        let mut amendments = Amendments::new(matrix, today)?;
+        let mut amendments = Amendments::new(matrix, registry, today)?;
+        let budgets = Budgets::new(matrix);
         let mut cells = Vec::new();
         for profile in matrix.profiles() {
-            let drafts = drafts(matrix, profile, registry)?;
+            let drafts = drafts(matrix, &budgets, profile, registry)?;
             let mut all_excluded = true;
             for mut draft in drafts {
                 amendments.override_cell(&mut draft)?;
@@ -51,6 +54,7 @@ impl Plan {
             }
         }
         amendments.finish()?;
+        budgets.finish()?;
         let datasets: BTreeSet<_> = cells.iter().filter_map(|planned| dataset(&planned.cell.input)).collect();
         let datasets: Vec<_> = datasets.into_iter().collect();
         let missing_requirements =
@@ -70,6 +74,13 @@ fn absence(draft: &Draft, machine: &Machine) -> Option<SkipReason> {
             return Some(SkipReason::MachineLacks(format!("a CUDA implementation of `{}`", cell.operator)));
         }
         Device::Cpu | Device::Cuda => {}
+    }
+    match (&cell.suite, &machine.cupti) {
+        (SuiteSettings::LaunchCount(_), Err(absence)) => return Some(SkipReason::MachineLacks(absence.clone())),
+        (
+            SuiteSettings::LaunchCount(_) | SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_),
+            Ok(_) | Err(_),
+        ) => {}
     }
     let name = dataset(&cell.input)?;
     machine.dataset_absence(name).map(|absence| SkipReason::DatasetMissing(format!("{name}: {absence}")))

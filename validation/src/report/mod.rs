@@ -2,6 +2,7 @@
 
 pub mod junit;
 pub mod ladder;
+pub mod launches;
 mod output;
 pub mod progress;
 mod publish;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{junit, ladder, output::print_line, summary::Summary, terminal};
+use super::{junit, ladder, launches, output::print_line, summary::Summary, terminal};
 use crate::{
     Stop,
     evidence::{Record, Run},
@@ -45,6 +45,9 @@ pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit
     }
     if let Some(rungs) = ladder::table(&ladder::rungs(&records)) {
         print_line(format_args!("\n{rungs}"));
+    }
+    if let Some(calls) = launches::table(&launches::calls(&records)) {
+        print_line(format_args!("\n{calls}"));
     }
     print_line(format_args!(
         "\n{}\n{}evidence: {}",

@@ -64,6 +64,8 @@ impl Counts {
                     self.fraction_of_bound = larger(self.fraction_of_bound, output.max_fraction_of_bound);
                 }
             }
+            // Launches are counted, and no element is compared.
+            Observation::LaunchCount(_) => {}
             Observation::OperatorFailed(_) | Observation::Panicked { .. } | Observation::InputRejected { .. } => {}
         }
     }

@@ -49,7 +49,7 @@ pub(super) fn run_on_other_gpu(
 
 /// A GPU, opened for its first cell and kept until the process ends. The supervisor shows each worker its own GPU as
 /// number 0 and the others behind it; a context that broke is replaced with its process.
-fn gpu(number: usize) -> Result<&'static cuda::Device, CudaError> {
+pub(super) fn gpu(number: usize) -> Result<&'static cuda::Device, CudaError> {
     thread_local! {
         static OPEN: RefCell<BTreeMap<usize, &'static cuda::Device>> = const { RefCell::new(BTreeMap::new()) };
     }

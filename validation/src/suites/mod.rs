@@ -7,10 +7,11 @@ mod accuracy;
 mod determinism;
 mod device;
 mod execute;
+mod launch_count;
 mod measurement;
 mod prepare;
 mod random_problem;
 mod settings;
 
 pub use execute::{digest, execute};
-pub use settings::{AccuracySettings, DeterminismSettings, InvalidSetting, SuiteSettings};
+pub use settings::{AccuracySettings, DeterminismSettings, InvalidSetting, LaunchCountSettings, SuiteSettings};

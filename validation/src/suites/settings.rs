@@ -1,7 +1,11 @@
 //! What each suite is told to do by the matrix.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::cell::Device;
 
 /// A suite with its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,6 +15,8 @@ pub enum SuiteSettings {
     Determinism(DeterminismSettings),
     /// The right values, within a derived bound.
     Accuracy(AccuracySettings),
+    /// As few launches as budgeted, and nothing else.
+    LaunchCount(LaunchCountSettings),
 }
 
 impl SuiteSettings {
@@ -19,6 +25,17 @@ impl SuiteSettings {
         match self {
             Self::Determinism(_) => "determinism",
             Self::Accuracy(_) => "accuracy",
+            Self::LaunchCount(_) => "launch_count",
+        }
+    }
+
+    /// Whether the suite has cells on this device.
+    pub const fn runs_on(&self, device: Device) -> bool {
+        match (self, device) {
+            (Self::Determinism(_) | Self::Accuracy(_), Device::Cpu | Device::Cuda) => true,
+            (Self::LaunchCount(_), Device::Cuda) => true,
+            // There is nothing to launch.
+            (Self::LaunchCount(_), Device::Cpu) => false,
         }
     }
 
@@ -28,7 +45,8 @@ impl SuiteSettings {
             Self::Determinism(DeterminismSettings { repeats: 0, fresh_process: _ }) => {
                 Err(InvalidSetting { setting: "repeats", rule: "it must be at least 1" })
             }
-            Self::Determinism(_) | Self::Accuracy(_) => Ok(()),
+            // Whatever a budget says, a call that launches nothing does not pass.
+            Self::Determinism(_) | Self::Accuracy(_) | Self::LaunchCount(_) => Ok(()),
         }
     }
 
@@ -45,7 +63,15 @@ impl SuiteSettings {
                 let AccuracySettings { random_problems } = this;
                 random_problems < &other.random_problems
             }
-            (Self::Determinism(_), Self::Accuracy(_)) | (Self::Accuracy(_), Self::Determinism(_)) => true,
+            (Self::LaunchCount(this), Self::LaunchCount(other)) => {
+                let LaunchCountSettings { kernels, copies, memsets } = this;
+                let budgeted = |pattern| other.kernels.get(pattern).copied().unwrap_or(0);
+                let more_kernels = kernels.iter().any(|(pattern, &launches)| launches > budgeted(pattern));
+                more_kernels || copies > &other.copies || memsets > &other.memsets
+            }
+            (Self::Determinism(_), Self::Accuracy(_) | Self::LaunchCount(_))
+            | (Self::Accuracy(_), Self::Determinism(_) | Self::LaunchCount(_))
+            | (Self::LaunchCount(_), Self::Determinism(_) | Self::Accuracy(_)) => true,
         }
     }
 }
@@ -82,6 +108,19 @@ pub struct AccuracySettings {
     pub random_problems: u32,
 }
 
+/// Settings of the launch_count suite: what one call must do, exactly. The matrix gives each cell its own, in `budgets`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LaunchCountSettings {
+    /// Patterns of kernel names, and how many launches of kernels of such names there must be. A kernel that no pattern
+    /// matches is one too many.
+    pub kernels: BTreeMap<String, u64>,
+    /// How many copies there must be.
+    pub copies: u64,
+    /// How many memsets there must be.
+    pub memsets: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +136,27 @@ mod tests {
         let accuracy = |random_problems| SuiteSettings::Accuracy(AccuracySettings { random_problems });
         assert!(accuracy(0).is_looser_than(&accuracy(1)));
         assert!(!accuracy(1).is_looser_than(&accuracy(0)));
+    }
+
+    #[test]
+    fn a_larger_budget_is_looser_and_so_is_a_new_pattern() {
+        let budget = |kernels: &[(&str, u64)], copies, memsets| {
+            let kernels = kernels.iter().map(|&(pattern, launches)| (pattern.to_owned(), launches)).collect();
+            SuiteSettings::LaunchCount(LaunchCountSettings { kernels, copies, memsets })
+        };
+        let plain = budget(&[("a_*", 2)], 0, 1);
+        for looser in [
+            budget(&[("a_*", 3)], 0, 1),
+            budget(&[("a_*", 2), ("b", 1)], 0, 1),
+            budget(&[("*", 2)], 0, 1),
+            budget(&[("a_*", 2)], 1, 1),
+            budget(&[("a_*", 2)], 0, 2),
+        ] {
+            assert!(looser.is_looser_than(&plain), "{looser:?}");
+        }
+        for tighter in [plain.clone(), budget(&[("a_*", 1)], 0, 0), budget(&[], 0, 1)] {
+            assert!(!tighter.is_looser_than(&plain), "{tighter:?}");
+        }
     }
 
     #[test]
