@@ -73,7 +73,8 @@ pub(super) fn drafts(
         }
         if drafts.len() == before {
             let message = format!("this selection of `{}` has no cell", profile.name);
-            let help = "name `problems` or `datasets` that the chosen operators, dtypes and distributions have";
+            let help = "name `problems` or `datasets` that the chosen operators, dtypes and distributions have, and a \
+                        device on which the chosen suites run: launch_count runs on cuda only";
             return Err(matrix.source.diagnostic(selection.place, message).help(help));
         }
     }
