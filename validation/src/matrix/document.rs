@@ -87,7 +87,8 @@ pub(crate) struct LaunchCountSection {
 pub(crate) struct BudgetSection {
     /// Names of cells; `*` stands for any characters, `?` for one.
     pub(crate) cells: Located<String>,
-    /// Patterns of kernel names, and how many launches of kernels of such names there must be.
+    /// Patterns of kernel names, and how many launches of kernels of such names there must be. A kernel that is named
+    /// without `*` and `?` is not counted by any other pattern.
     pub(crate) kernels: Located<Entries<u64>>,
     /// How many copies there must be; none if left out.
     #[serde(default)]

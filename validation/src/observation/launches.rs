@@ -48,7 +48,9 @@ fn excesses(census: &Census, budget: &LaunchCountSettings) -> Vec<String> {
     }
     let patterns: Vec<_> = budget.kernels.iter().map(|(text, &wanted)| (text, Pattern::new(text), wanted)).collect();
     for (text, pattern, wanted) in &patterns {
-        let found: Vec<_> = kernels.iter().filter(|launch| pattern.matches(&launch.name)).collect();
+        // A kernel that is named is no other pattern's.
+        let counts = |name: &String| name == *text || (pattern.matches(name) && !budget.kernels.contains_key(name));
+        let found: Vec<_> = kernels.iter().filter(|launch| counts(&launch.name)).collect();
         if found.len() as u64 != *wanted {
             let listed = if found.is_empty() { String::new() } else { format!(" ({})", list(&found)) };
             excesses.push(format!("{} launches of `{text}`{listed}, but {wanted} are budgeted", found.len()));
@@ -125,6 +127,7 @@ fn list(items: &[impl Display]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observation::{Observation, Outcome};
 
     fn launch(name: &str, blocks: u32) -> KernelLaunch {
         KernelLaunch {
@@ -180,6 +183,30 @@ mod tests {
         assert_eq!(
             agreed(&kernels(&["fuse_f32", "fuse_f16"])).defects(&budget(&[("fuse_*", 1)])),
             ["2 launches of `fuse_*` (fuse_f32<<<4, 256>>>, fuse_f16<<<4, 256>>>), but 1 are budgeted"]
+        );
+    }
+
+    #[test]
+    fn a_kernel_that_is_named_is_no_other_pattern_s() {
+        let wanted = budget(&[("mean_*", 1), ("mean_finish", 1)]);
+        assert_eq!(agreed(&kernels(&["mean_f32", "mean_finish"])).defects(&wanted), [""; 0]);
+        assert_eq!(
+            agreed(&kernels(&["mean_finish", "mean_finish"])).defects(&wanted),
+            [
+                "0 launches of `mean_*`, but 1 are budgeted",
+                "2 launches of `mean_finish` (mean_finish<<<4, 256>>>, mean_finish<<<4, 256>>>), but 1 are budgeted"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_census_survives_the_way_into_a_record_and_back() {
+        let observation = Observation::LaunchCount(agreed(&kernels(&["fuse_f32"])).into());
+        let written = serde_json::to_string(&Outcome::Observed(observation.into())).unwrap();
+        let read: Outcome = serde_json::from_str(&written).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), written);
+        assert!(
+            written.contains(r#""observation":"launch_count","cupti_version":130001,"census":{"eager":{"kernels":[{"#)
         );
     }
 

@@ -112,8 +112,8 @@ pub struct AccuracySettings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LaunchCountSettings {
-    /// Patterns of kernel names, and how many launches of kernels of such names there must be. A kernel that no pattern
-    /// matches is one too many.
+    /// Patterns of kernel names, and how many launches of kernels of such names there must be. A kernel that is named
+    /// without `*` and `?` is not counted by any other pattern; one that no pattern matches is one too many.
     pub kernels: BTreeMap<String, u64>,
     /// How many copies there must be.
     pub copies: u64,
