@@ -248,7 +248,7 @@ mod tests {
         };
         assert_eq!(budgeted(1), Verdict::Pass);
         let Verdict::Fail { reason } = budgeted(2) else { panic!("{:?}", budgeted(2)) };
-        assert_eq!(reason, "1 launches of `resample_*` (resample_f32_f32<<<1, 32>>>), but 2 are budgeted");
+        assert_eq!(reason, "launches of `resample_*`: 1 (resample_f32_f32<<<1, 32>>>), budget 2");
         assert_eq!(word(Expectation::Accepted, &counted), "error");
     }
 

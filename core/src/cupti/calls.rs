@@ -49,7 +49,7 @@ impl Call {
         let asks = rest.starts_with("StreamQuery") || rest.starts_with("EventQuery");
         if rest.contains("Synchronize") || asks || blocking_copy {
             Self::Synchronises
-        } else if begins(&MEMORY) && !rest.starts_with("MemHostGet") && !rest.starts_with("HostGet") {
+        } else if begins(&MEMORY) && !rest.contains("Get") {
             Self::Allocates
         } else if begins(&OTHERS) {
             Self::Other

@@ -50,8 +50,9 @@ impl Trace {
     ) -> Result<Census, E> {
         // What was recorded before is nobody's business, whole or not.
         self.flush()?;
-        drop(buffers::take_completed());
-        self.check_dropped(&[])?;
+        let before = buffers::take_completed();
+        self.dropped_records(&before)?;
+        drop(before);
         let begin_ns = self.now_ns()?;
         call()?;
         let end_ns = self.now_ns()?;
@@ -63,7 +64,10 @@ impl Trace {
     fn collect(&self) -> Result<Vec<Activity>, CuptiError> {
         self.flush()?;
         let buffers = buffers::take_completed();
-        self.check_dropped(&buffers)?;
+        let records = self.dropped_records(&buffers)?;
+        if records > 0 {
+            return Err(CuptiError::Dropped { records });
+        }
         let mut activities = Vec::new();
         for buffer in &buffers {
             activities.extend(record::read(&self.cupti.functions, buffer)?);
@@ -80,8 +84,8 @@ impl Trace {
         functions.check(unsafe { (functions.flush_all)(forced) }, "flushing CUPTI's records")
     }
 
-    /// Fails if records of these buffers' queues, or of the one for all, were lost.
-    fn check_dropped(&self, buffers: &[buffers::Buffer]) -> Result<(), CuptiError> {
+    /// How many records of these buffers' queues, and of the one for all, were lost since this was last asked.
+    fn dropped_records(&self, buffers: &[buffers::Buffer]) -> Result<u64, CuptiError> {
         let functions = &self.cupti.functions;
         let queues = buffers.iter().map(|buffer| (buffer.context, buffer.stream)).chain([(ptr::null_mut(), 0)]);
         let mut records = 0;
@@ -92,7 +96,7 @@ impl Trace {
             functions.check(status, "asking CUPTI for dropped records")?;
             records += dropped as u64;
         }
-        if records > 0 { Err(CuptiError::Dropped { records }) } else { Ok(()) }
+        Ok(records)
     }
 
     fn now_ns(&self) -> Result<u64, CuptiError> {

@@ -53,18 +53,18 @@ fn excesses(census: &Census, budget: &LaunchCountSettings) -> Vec<String> {
         let found: Vec<_> = kernels.iter().filter(|launch| counts(&launch.name)).collect();
         if found.len() as u64 != *wanted {
             let listed = if found.is_empty() { String::new() } else { format!(" ({})", list(&found)) };
-            excesses.push(format!("{} launches of `{text}`{listed}, but {wanted} are budgeted", found.len()));
+            excesses.push(format!("launches of `{text}`: {}{listed}, budget {wanted}", found.len()));
         }
     }
     let unbudgeted: Vec<_> =
         kernels.iter().filter(|launch| !patterns.iter().any(|(_, pattern, _)| pattern.matches(&launch.name))).collect();
     if !unbudgeted.is_empty() {
-        excesses.push(format!("{} launches that no budget names ({})", unbudgeted.len(), list(&unbudgeted)));
+        excesses.push(format!("launches that no budget names: {} ({})", unbudgeted.len(), list(&unbudgeted)));
     }
     for (noun, found, wanted) in [("copies", copies, budget.copies), ("memsets", memsets, budget.memsets)] {
         if found.len() as u64 != wanted {
             let listed = if found.is_empty() { String::new() } else { format!(" ({} bytes)", list(found)) };
-            excesses.push(format!("{} {noun}{listed}, but {wanted} are budgeted", found.len()));
+            excesses.push(format!("{noun}: {}{listed}, budget {wanted}", found.len()));
         }
     }
     for (verb, found) in [("allocates or frees memory", allocations), ("waits for the GPU", synchronisations)] {
@@ -176,13 +176,13 @@ mod tests {
         assert_eq!(
             chained.defects(&budget(&[("fuse_*", 1)])),
             [
-                "0 launches of `fuse_*`, but 1 are budgeted",
-                "3 launches that no budget names (resample_f32<<<4, 256>>>, resample_f32<<<4, 256>>>, gather<<<4, 256>>>)"
+                "launches of `fuse_*`: 0, budget 1",
+                "launches that no budget names: 3 (resample_f32<<<4, 256>>>, resample_f32<<<4, 256>>>, gather<<<4, 256>>>)"
             ]
         );
         assert_eq!(
             agreed(&kernels(&["fuse_f32", "fuse_f16"])).defects(&budget(&[("fuse_*", 1)])),
-            ["2 launches of `fuse_*` (fuse_f32<<<4, 256>>>, fuse_f16<<<4, 256>>>), but 1 are budgeted"]
+            ["launches of `fuse_*`: 2 (fuse_f32<<<4, 256>>>, fuse_f16<<<4, 256>>>), budget 1"]
         );
     }
 
@@ -193,8 +193,8 @@ mod tests {
         assert_eq!(
             agreed(&kernels(&["mean_finish", "mean_finish"])).defects(&wanted),
             [
-                "0 launches of `mean_*`, but 1 are budgeted",
-                "2 launches of `mean_finish` (mean_finish<<<4, 256>>>, mean_finish<<<4, 256>>>), but 1 are budgeted"
+                "launches of `mean_*`: 0, budget 1",
+                "launches of `mean_finish`: 2 (mean_finish<<<4, 256>>>, mean_finish<<<4, 256>>>), budget 1"
             ]
         );
     }
@@ -230,8 +230,8 @@ mod tests {
         assert_eq!(
             agreed(&dirty).defects(&budget(&[("fuse_*", 1)])),
             [
-                "2 copies (16, 32 bytes), but 0 are budgeted",
-                "1 memsets (4096 bytes), but 0 are budgeted",
+                "copies: 2 (16, 32 bytes), budget 0",
+                "memsets: 1 (4096 bytes), budget 0",
                 "it allocates or frees memory (cuMemAllocAsync)",
                 "it waits for the GPU (cuStreamSynchronize)",
                 "it does what no call should (cuLaunchHostFunc)",
@@ -240,7 +240,7 @@ mod tests {
         // A budget that is larger than need be is as wrong.
         let clean = agreed(&kernels(&["fuse_f32"]));
         let wanted = LaunchCountSettings { memsets: 1, ..budget(&[("fuse_*", 1)]) };
-        assert_eq!(clean.defects(&wanted), ["0 memsets, but 1 are budgeted"]);
+        assert_eq!(clean.defects(&wanted), ["memsets: 0, budget 1"]);
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(
             facts(one.clone(), memset, one).defects(&wanted),
             [
-                "the graph: 1 memsets (64 bytes), but 0 are budgeted",
+                "the graph: memsets: 1 (64 bytes), budget 0",
                 "the counts differ: only the graph has memsets of 64 bytes",
                 "the counts differ: only the graph has memsets of 64 bytes"
             ]
@@ -280,6 +280,6 @@ mod tests {
     fn long_lists_are_cut() {
         let many = kernels(&["k"; 15]);
         let defects = agreed(&many).defects(&budget(&[("k", 1)]));
-        assert!(defects[0].ends_with("k<<<4, 256>>>, and 3 more), but 1 are budgeted"), "{defects:?}");
+        assert!(defects[0].ends_with("k<<<4, 256>>>, and 3 more), budget 1"), "{defects:?}");
     }
 }

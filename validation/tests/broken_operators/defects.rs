@@ -155,9 +155,9 @@ impl Defect {
             // Two streams: a launch and four copies for each.
             (Self::Chained, Verdict::Fail { reason }) => {
                 let complaints = [
-                    "0 launches of `fuse_*`, but 1 are budgeted",
-                    "2 launches that no budget names (resample_f32_f32<<<",
-                    "8 copies (",
+                    "launches of `fuse_*`: 0, budget 1",
+                    "launches that no budget names: 2 (resample_f32_f32<<<",
+                    "copies: 8 (",
                 ];
                 !deterministic && complaints.iter().all(|complaint| reason.contains(complaint))
             }

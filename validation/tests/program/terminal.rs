@@ -161,7 +161,7 @@ fn counted(problem: &str, kernels: usize, memsets: usize, verdict: Verdict) -> R
 
 #[test]
 fn calls_of_equal_counts_are_one_row() {
-    let failed = || Verdict::Fail { reason: "1 memsets (64 bytes), but 0 are budgeted".to_owned() };
+    let failed = || Verdict::Fail { reason: "memsets: 1 (64 bytes), budget 0".to_owned() };
     let records = [
         counted("n1", 2, 0, Verdict::Pass),
         counted("n2", 2, 0, Verdict::Pass),
