@@ -33,7 +33,8 @@ pub trait Operator: Send + Sync {
     /// The distributions from which inputs can be generated.
     fn distributions(&self) -> &[Distribution];
 
-    /// The names of the CUDA kernels that its calls may launch; none if they are not known, so that no name can be refused.
+    /// The names of the CUDA kernels that its calls may launch; none if they are not known, and then a budget may name
+    /// any.
     fn kernels(&self) -> Vec<&str> {
         Vec::new()
     }

@@ -1,4 +1,6 @@
-//! What a call does to a GPU is counted, and what it hides is found. A program of its own: CUPTI records the whole process.
+//! What a call does to a GPU is counted, and what it hides is found.
+//!
+//! This is a program of its own, because CUPTI records the whole process.
 
 mod arguments;
 

@@ -18,8 +18,8 @@ pub enum CensusError {
 }
 
 impl CudaSession<'_> {
-    /// Counts what one call does, three times: by CUPTI's records of an eager call, by the nodes of the graph into which a
-    /// call is captured, and by CUPTI's records of a replay.
+    /// Counts what one call does, three times: by CUPTI's records of an eager call, by the nodes of the graph that captures
+    /// a call, and by CUPTI's records of a replay.
     ///
     /// A first call that is not counted loads what is loaded lazily. Nothing else may use this process's GPUs meanwhile.
     pub fn census(&mut self) -> Result<CallCensus, CensusError> {

@@ -21,8 +21,8 @@ impl<'a> Budgets<'a> {
         Self { matrix, used: vec![Cell::new(false); matrix.budgets.len()] }
     }
 
-    /// What the cell of this name is told: its suite as the matrix has it, with the first budget that matches if the suite
-    /// takes one. `selection` is the place that chose the cell.
+    /// What the cell of this name is told: its suite as the matrix has it, with the first budget that matches if the
+    /// suite takes one. `selection` is the place that chose the cell.
     pub(super) fn settle(
         &self,
         suite: &SuiteSettings,
