@@ -57,6 +57,9 @@ enum Subject {
 }
 
 impl<'a> CpuStopwatch<'a> {
+    /// The series that a CPU has.
+    pub const SERIES: &'static [Series] = &[Series::Cold, Series::Hot];
+
     /// Copies the inputs, which must satisfy [`Problem::check`], into every set, and calls as often as it takes to know
     /// how many calls make a batch.
     pub fn new(problem: &'a dyn Problem, inputs: Vec<HostTensor>, options: CpuOptions) -> Result<Self, RunError> {
@@ -171,7 +174,7 @@ fn following(position: &mut usize, length: usize) -> usize {
 
 impl Stopwatch for CpuStopwatch<'_> {
     fn series(&self) -> &[Series] {
-        &[Series::Cold, Series::Hot]
+        Self::SERIES
     }
 
     fn bytes_moved(&self) -> u64 {

@@ -8,9 +8,12 @@ mod determinism;
 mod device;
 mod execute;
 mod measurement;
+mod performance;
 mod prepare;
 mod random_problem;
 mod settings;
 
 pub use execute::{digest, execute};
-pub use settings::{AccuracySettings, DeterminismSettings, InvalidSetting, SuiteSettings};
+pub use settings::{
+    AccuracySettings, DeterminismSettings, InvalidSetting, PerformanceSettings, SuiteSettings, Threshold,
+};
