@@ -34,7 +34,7 @@ pub fn render(rows: &[Row<'_>]) -> String {
         const WRITES: &str = "a string takes every element";
         area.fill(&WHITE).expect(WRITES);
         let text = |text: String, x: i32, y: i32, color: &RGBColor| {
-            area.draw(&Text::new(text, (x, y), ("sans-serif", 13).into_font().color(color))).expect(WRITES);
+            area.draw(&Text::new(text, (x, y), ("sans-serif", 16).into_font().color(color))).expect(WRITES);
         };
         let line = |x: i32, color: &RGBColor| {
             let ends = vec![(x, TOP - 4), (x, height - 10)];
