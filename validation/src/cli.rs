@@ -34,7 +34,7 @@ pub enum Command {
     ///
     /// Each time stands beside that of a copy that moves as many bytes, taken between the calls. Results are evidence
     /// like those of any other run, with a table, a picture (performance.svg) and ratios instead of absolute limits.
-    Bench(BenchArguments),
+    Bench(Box<BenchArguments>),
     /// Print the JSON Schema of the matrix, for editors and checkers.
     Schema,
     /// Print what this machine has, as planning sees it.

@@ -68,7 +68,8 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
             };
             run(registry, &ask)
         }
-        Some(Command::Bench(BenchArguments { render, run: arguments })) => {
+        Some(Command::Bench(arguments)) => {
+            let BenchArguments { render, run: arguments } = *arguments;
             let ask = Ask {
                 arguments,
                 default_profile: "smoke".to_owned(),
