@@ -69,6 +69,7 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
             run(registry, &ask)
         }
         Some(Command::Bench(arguments)) => {
+            let checked = arguments.check();
             let BenchArguments { render, run: arguments } = *arguments;
             let ask = Ask {
                 arguments,
@@ -76,10 +77,10 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
                 kind: Kind::Benchmark,
                 empty_selection: EmptySelection::IsRefused,
             };
-            if render.is_empty() {
-                run(registry, &ask)
-            } else {
-                shown(numbers::write_document(&ask.arguments, &render))
+            match checked {
+                Err(unsupported) => shown(Err(unsupported.into())),
+                Ok(()) if render.is_empty() => run(registry, &ask),
+                Ok(()) => shown(numbers::write_document(&ask.arguments, &render)),
             }
         }
     };
