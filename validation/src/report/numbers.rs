@@ -30,9 +30,10 @@ test renders it again and compares.
   machine, are never compared.
 - The bytes are those that **must** move: each input row that a target touches read once, each output written once. `copy us`
   is therefore the roofline floor, and `GB/s` is those bytes over the time of a call.
-- `cold`: buffers are rotated over at least four times the last cache (but never fewer than two sets); on a GPU one call on
-  each set is captured into a graph. `hot` (CPU): the same buffers in every call. `stream` (GPU): calls enqueued one by one
-  on the same buffers, with all that the host does for a call. `graph` (GPU): a graph of calls on the same buffers, replayed.
+- `cold`: buffers are rotated over at least four times the last cache (but never fewer than two sets); on a GPU one call
+  on each set is captured into a graph. `hot` (CPU): the same buffers in every call, from when the caches have settled.
+  `stream` (GPU): calls enqueued one by one on the same buffers, with all that the host does for a call. `graph` (GPU): a
+  graph of calls on the same buffers, replayed.
 - `noise` is the range of the middle half of the samples over 1.349 and the median. Sampling ends when the ratio is known
   as well as the matrix asks, or at its most samples or its most time; the record says which. Samples beside which NVML saw
   the GPU throttled are discarded and counted.
