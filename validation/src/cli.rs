@@ -28,8 +28,13 @@ pub struct Cli {
 }
 
 /// Tasks other than running cells.
-#[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
+#[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
+    /// Time operators beside a copy of as many bytes, as `benchmarks` in the matrix says.
+    ///
+    /// Each time stands beside that of a copy that moves as many bytes, taken between the calls. Results are evidence
+    /// like those of any other run, with a table, a picture (performance.svg) and ratios instead of absolute limits.
+    Bench(Box<BenchArguments>),
     /// Print the JSON Schema of the matrix, for editors and checkers.
     Schema,
     /// Print what this machine has, as planning sees it.
@@ -40,6 +45,17 @@ pub enum Command {
     /// Look for GPUs and libraries, and print one line of JSON.
     #[command(hide = true)]
     Probe,
+}
+
+/// What is timed, or rendered of what was.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BenchArguments {
+    /// Run nothing, and write docs/perf_numbers.md beside the matrix from these runs: their folders or their names.
+    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["profile", "resume", "list", "exact", "skip"])]
+    pub render: Vec<String>,
+    /// The cells, as in any other run; the profile is one of `benchmarks`, and `smoke` by default.
+    #[command(flatten)]
+    pub run: RunArguments,
 }
 
 /// Which cells are run, on what, and where the evidence goes.
@@ -73,6 +89,16 @@ pub struct UnsupportedOption {
     pub option: &'static str,
     /// What to do instead.
     pub instead: &'static str,
+}
+
+impl BenchArguments {
+    /// Refuses what would otherwise be ignored, besides what [`RunArguments::check`] refuses.
+    pub fn check(&self) -> Result<(), UnsupportedOption> {
+        match self.run.selection.test_threads {
+            Some(_) => Err(UnsupportedOption { option: "--test-threads", instead: "timed cells run one at a time" }),
+            None => Ok(()),
+        }
+    }
 }
 
 impl RunArguments {
@@ -122,6 +148,18 @@ mod tests {
         assert!(check("validation --format json").is_err());
         assert!(check("validation --list --format json").is_ok());
         assert!(Cli::try_parse_from(["validation", "-q"]).unwrap().run.is_quiet());
+    }
+
+    #[test]
+    fn a_benchmark_ignores_no_option_either() {
+        let parse = |line: &str| match Cli::try_parse_from(line.split(' ')).map(|cli| cli.command) {
+            Ok(Some(Command::Bench(arguments))) => Some(*arguments),
+            Ok(_) | Err(_) => None,
+        };
+        assert!(parse("validation bench --profile full fuse").unwrap().check().is_ok());
+        assert!(parse("validation bench --test-threads 2").unwrap().check().is_err());
+        assert_eq!(parse("validation bench --render a b --output c").unwrap().render, ["a", "b"]);
+        assert!(parse("validation bench --render a --profile full").is_none());
     }
 
     #[test]

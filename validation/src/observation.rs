@@ -7,6 +7,10 @@ pub use launches::LaunchFacts;
 use robocache_core::{compare::Comparison, tensor::GuardViolation};
 use serde::{Deserialize, Serialize};
 
+mod performance;
+
+pub use performance::{GpuConditions, PerformanceFacts, RatioFacts, SamplingEnd, SeriesFacts};
+
 /// BLAKE3 of each output in hexadecimal, by the output's name.
 pub type OutputHashes = Vec<(String, String)>;
 
@@ -53,6 +57,8 @@ pub enum Observation {
     Accuracy(Box<AccuracyFacts>),
     /// The launch_count suite ran to its end.
     LaunchCount(Box<LaunchFacts>),
+    /// The performance suite ran to its end.
+    Performance(Box<PerformanceFacts>),
     /// The implementation under test returned an error.
     OperatorFailed(OperatorFailure),
     /// The implementation under test panicked.

@@ -66,6 +66,8 @@ impl Counts {
             }
             // Launches are counted, and no element is compared.
             Observation::LaunchCount(_) => {}
+            // Its numbers have a table of their own.
+            Observation::Performance(_) => {}
             Observation::OperatorFailed(_) | Observation::Panicked { .. } | Observation::InputRejected { .. } => {}
         }
     }

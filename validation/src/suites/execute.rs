@@ -7,7 +7,7 @@ use robocache_core::registry::Registry;
 use super::{
     SuiteSettings, accuracy, determinism,
     device::{hashes, run_once},
-    launch_count,
+    launch_count, performance,
     prepare::{Unprepared, prepare},
 };
 use crate::{
@@ -35,6 +35,9 @@ pub fn execute(registry: &Registry, cell: &Cell, recording: Option<&Recording>) 
         }
         SuiteSettings::LaunchCount(_) => {
             launch_count::observe(cell, &prepared)?.map(|facts| Observation::LaunchCount(facts.into()))
+        }
+        SuiteSettings::Performance(settings) => {
+            performance::observe(cell, settings, &prepared).map(|facts| Observation::Performance(facts.into()))
         }
     };
     Ok(observation.unwrap_or_else(Observation::OperatorFailed))

@@ -10,9 +10,13 @@ mod device;
 mod execute;
 mod launch_count;
 mod measurement;
+mod performance;
 mod prepare;
 mod random_problem;
 mod settings;
 
 pub use execute::{digest, execute};
-pub use settings::{AccuracySettings, DeterminismSettings, InvalidSetting, LaunchCountSettings, SuiteSettings};
+pub use settings::{
+    AccuracySettings, DeterminismSettings, InvalidSetting, LaunchCountSettings, PerformanceSettings, SuiteSettings,
+    Threshold,
+};

@@ -154,7 +154,9 @@ fn with_budgets(overrides: &str) -> String {
 fn budget(plan: &Plan, name: &str) -> LaunchCountSettings {
     match &cell(plan, name).suite {
         SuiteSettings::LaunchCount(budget) => budget.clone(),
-        SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_) => panic!("{name} is of another suite"),
+        SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_) | SuiteSettings::Performance(_) => {
+            panic!("{name} is of another suite")
+        }
     }
 }
 
