@@ -1,0 +1,83 @@
+//! How a gate measures and how it decides: fixed before anything is measured, and written beside the result.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cell::Device;
+
+/// The design of a gate run.
+///
+/// After the rounds of each look, every unit that can be decided is, and the others are measured further. Each look
+/// gets an equal share of the probability of error, so that looking often does not raise it (Bonferroni).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Design {
+    /// Decides the order of turns and the resamples.
+    pub seed: u64,
+    /// The slow-down that must be exceeded for certain before there is an alarm; 0.01 is 1 %.
+    pub margin: f64,
+    /// The slow-down that must be excluded for certain before a unit is called free of a regression.
+    pub resolution: f64,
+    /// The probability of a false alarm in a run, all units and looks together, and of a false `no regression` for a unit.
+    pub error_level: f64,
+    /// Rounds that a unit on the CPU has behind it at each look.
+    pub cpu_rounds: Vec<usize>,
+    /// The same on a GPU: making a context is slow there, and calls take almost equally long.
+    pub cuda_rounds: Vec<usize>,
+    /// Blocks in a round on the CPU.
+    pub cpu_blocks: usize,
+    /// Blocks in a round on a GPU.
+    pub cuda_blocks: usize,
+    /// Batches that count in a turn, at most.
+    pub batches: usize,
+    /// Milliseconds of a turn that do not count: the caches still hold what the process before needed.
+    pub warm_up_ms: f64,
+    /// Milliseconds after which a turn ends, if it has measured at least one batch.
+    pub turn_ms: f64,
+}
+
+impl Default for Design {
+    /// Two programs that differ in nothing raise no alarm, and 3 % is seen, on two cores of a shared machine; see
+    /// `cargo bench -p validation --bench gate`.
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            margin: 0.01,
+            resolution: 0.03,
+            error_level: 0.005,
+            cpu_rounds: vec![12, 24, 48],
+            cuda_rounds: vec![5, 10, 20],
+            cpu_blocks: 2,
+            cuda_blocks: 6,
+            batches: 6,
+            warm_up_ms: 3.0,
+            turn_ms: 15.0,
+        }
+    }
+}
+
+impl Design {
+    /// Rounds at each look.
+    pub fn rounds(&self, device: Device) -> &[usize] {
+        match device {
+            Device::Cpu => &self.cpu_rounds,
+            Device::Cuda => &self.cuda_rounds,
+        }
+    }
+
+    /// Blocks in a round.
+    pub fn blocks(&self, device: Device) -> usize {
+        match device {
+            Device::Cpu => self.cpu_blocks,
+            Device::Cuda => self.cuda_blocks,
+        }
+    }
+
+    /// How often the data are judged at most.
+    pub fn looks(&self) -> usize {
+        self.cpu_rounds.len().max(self.cuda_rounds.len())
+    }
+
+    /// The probability of error that one look may spend.
+    pub fn level_of_look(&self) -> f64 {
+        self.error_level / self.looks() as f64
+    }
+}

@@ -1,0 +1,185 @@
+//! The measuring side: a process that prepares what it is told and gives seconds.
+//!
+//! It decides nothing. Two programs are compared fairly only if neither chooses for itself how long it measures.
+
+use std::{
+    cell::OnceCell,
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
+};
+
+use robocache_core::{
+    cpu::CpuOptions,
+    cuda,
+    operator::RunError,
+    registry::Registry,
+    tensor::HostTensor,
+    timing::{CpuStopwatch, CudaStopwatch, Stopwatch},
+};
+
+use super::protocol::{
+    Answer, Greeting, Hello, LINE_LIMIT_BYTES, MachineIdentity, PROTOCOL, Request, Subject, Turn, line,
+};
+use crate::{
+    cell::Device,
+    evidence::{Fact, Program, StorageError},
+    suites::{Prepared, prepare_subject},
+    worker::{ConfinementError, confine},
+};
+
+/// Why a measuring process stopped before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum MeasureError {
+    /// It was not started by a gate.
+    #[error(transparent)]
+    Confinement(#[from] ConfinementError),
+    /// It cannot say what it is.
+    #[error(transparent)]
+    Program(#[from] StorageError),
+    /// The gate cannot be talked to.
+    #[error("cannot talk to the gate: {0}")]
+    Connection(#[from] io::Error),
+}
+
+/// Answers requests until the gate hangs up. It takes over the process, as a worker does.
+///
+/// `slow_down` lengthens every measured batch of calls by this fraction of its time: so that a gate can show that it
+/// would see that.
+pub fn serve(registry: &Registry, slow_down: f64) -> Result<(), MeasureError> {
+    let socket = confine()?;
+    let mut gate = Gate { requests: BufReader::new(socket.try_clone()?), answers: socket, gpu: OnceCell::new() };
+    let kernel_image =
+        robocache_kernels::IMAGE.embedded().map(|image| image.blake3.to_owned()).map_err(ToString::to_string);
+    let hello = Hello {
+        protocol: PROTOCOL,
+        program: Program::current()?,
+        kernel_image: Fact::new(kernel_image),
+        machine: MachineIdentity::look(),
+    };
+    gate.answers.write_all(&line(&Greeting { hello }))?;
+    let mut request = gate.next()?;
+    // A stopwatch borrows its problem, so each lives in a frame of its own until something else is to be prepared.
+    while let Some(current) = request {
+        request = match current {
+            Request::Prepare(subject) => gate.measure(registry, &subject, slow_down)?,
+            Request::Measure(_) | Request::Verify => {
+                gate.answer(&Answer::Refused { reason: "nothing is prepared".to_owned() })?;
+                gate.next()?
+            }
+        };
+    }
+    Ok(())
+}
+
+/// The connection to the gate, and the GPU once it was needed.
+struct Gate {
+    requests: BufReader<UnixStream>,
+    answers: UnixStream,
+    gpu: OnceCell<cuda::Device>,
+}
+
+impl Gate {
+    /// The next request; `None` if the gate hung up. What is no request is answered here.
+    fn next(&mut self) -> io::Result<Option<Request>> {
+        loop {
+            let mut text = Vec::new();
+            (&mut self.requests).take(LINE_LIMIT_BYTES as u64).read_until(b'\n', &mut text)?;
+            if text.is_empty() {
+                return Ok(None);
+            }
+            match serde_json::from_slice(&text) {
+                Ok(request) => return Ok(Some(request)),
+                Err(error) => self.answer(&Answer::Refused { reason: format!("no such request: {error}") })?,
+            }
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer) -> io::Result<()> {
+        self.answers.write_all(&line(answer))
+    }
+
+    /// Prepares a subject and measures it until something else is to be prepared, which is returned.
+    fn measure(&mut self, registry: &Registry, subject: &Subject, slow_down: f64) -> io::Result<Option<Request>> {
+        let prepared = match prepare_subject(registry, subject) {
+            Ok(prepared) => prepared,
+            Err(reason) => return self.refuse(reason),
+        };
+        // Moved out, so that the device can be borrowed while the connection is written to.
+        let gpu = std::mem::take(&mut self.gpu);
+        let next = self.measure_prepared(subject.device, &prepared, &gpu, slow_down);
+        self.gpu = gpu;
+        next
+    }
+
+    fn measure_prepared(
+        &mut self,
+        device: Device,
+        Prepared { problem, inputs }: &Prepared,
+        gpu: &OnceCell<cuda::Device>,
+        slow_down: f64,
+    ) -> io::Result<Option<Request>> {
+        let hashes = inputs.iter().map(|input| HostTensor::hash(input).to_hex().to_string()).collect();
+        let opened = match device {
+            Device::Cpu => CpuStopwatch::new(&**problem, inputs.clone(), CpuOptions::default())
+                .map(|stopwatch| (Box::new(stopwatch) as Box<dyn Stopwatch + '_>, None)),
+            Device::Cuda => open(gpu).and_then(|gpu| {
+                let stopwatch = CudaStopwatch::new(gpu, &**problem, inputs)?;
+                Ok((Box::new(stopwatch) as Box<dyn Stopwatch + '_>, Some(gpu.context().properties().uuid.clone())))
+            }),
+        };
+        let slowed = opened.and_then(|(mut stopwatch, gpu)| {
+            if slow_down > 0.0 {
+                stopwatch.slow_down(slow_down)?;
+            }
+            Ok((stopwatch, gpu))
+        });
+        let (mut stopwatch, gpu) = match slowed {
+            Ok(opened) => opened,
+            Err(error) => return self.refuse(error.to_string()),
+        };
+        self.answer(&Answer::Prepared { series: stopwatch.series().to_vec(), inputs: hashes, gpu })?;
+        loop {
+            let result = match self.next()? {
+                Some(Request::Measure(turn)) => take_turn(&mut *stopwatch, turn).map(|seconds| Answer::Measured { seconds }),
+                Some(Request::Verify) => stopwatch.verify().map(|wrong| match wrong {
+                    None => Answer::Verified,
+                    Some(wrong) => Answer::Refused { reason: wrong.to_string() },
+                }),
+                other @ (Some(Request::Prepare(_)) | None) => return Ok(other),
+            };
+            self.answer(&result.unwrap_or_else(|error| Answer::Refused { reason: error.to_string() }))?;
+        }
+    }
+
+    fn refuse(&mut self, reason: String) -> io::Result<Option<Request>> {
+        self.answer(&Answer::Refused { reason })?;
+        self.next()
+    }
+}
+
+/// The GPU, opened when it is first needed.
+fn open(gpu: &OnceCell<cuda::Device>) -> Result<&cuda::Device, RunError> {
+    if gpu.get().is_none() {
+        let opened = cuda::Device::open(0)?;
+        return Ok(gpu.get_or_init(|| opened));
+    }
+    Ok(gpu.get().expect("it was just looked at"))
+}
+
+/// Batches until the turn is over.
+fn take_turn(stopwatch: &mut dyn Stopwatch, turn: Turn) -> Result<Vec<f64>, RunError> {
+    let begin = Instant::now();
+    let is_over = |milliseconds: f64| begin.elapsed() >= Duration::from_secs_f64(milliseconds.max(0.0) / 1e3);
+    loop {
+        stopwatch.time_call(turn.series)?;
+        if is_over(turn.warm_up_ms) {
+            break;
+        }
+    }
+    let mut seconds = vec![stopwatch.time_call(turn.series)?];
+    while seconds.len() < turn.batches && !is_over(turn.turn_ms) {
+        seconds.push(stopwatch.time_call(turn.series)?);
+    }
+    Ok(seconds)
+}
