@@ -38,5 +38,6 @@ pub use image::{Kernel, KernelImage};
 pub use probe::usable_gpus;
 pub use problem::{Call, CudaProblem, Workspace};
 pub use session::CudaSession;
+pub(crate) use session::enqueue_on;
 pub use stream::Stream;
 pub use tensor::DeviceTensor;

@@ -116,7 +116,7 @@ impl<'a> CudaSession<'a> {
 }
 
 /// Enqueues a call. A function and not a method, so that the parts of a session can be borrowed one by one.
-fn enqueue_on(
+pub(crate) fn enqueue_on(
     stream: &Stream,
     device: &Device,
     implementation: &dyn CudaProblem,

@@ -63,6 +63,21 @@ impl Stream {
             .during(|| format!("enqueueing a memset of {bytes} bytes"))
     }
 
+    /// Enqueues a copy within the GPU's memory.
+    ///
+    /// # Safety
+    /// `bytes` bytes at either address must be allocated on this stream's GPU until the work is done, must not overlap,
+    /// and nothing else may write to the source or use the destination meanwhile.
+    pub unsafe fn copy(&self, source: CUdeviceptr, destination: CUdeviceptr, bytes: usize) -> Result<(), CudaError> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.context.bind()?;
+        // SAFETY: passed on to the caller.
+        unsafe { result::memcpy_dtod_async(destination, source, bytes, self.raw) }
+            .during(|| format!("enqueueing a copy of {bytes} bytes"))
+    }
+
     /// Enqueues a kernel on a one-dimensional grid.
     ///
     /// # Safety
