@@ -19,6 +19,7 @@ pub mod dataset;
 pub mod evidence;
 pub mod execution;
 pub mod exit;
+pub mod gate;
 mod locations;
 pub mod machine;
 pub mod matrix;

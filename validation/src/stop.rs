@@ -7,6 +7,7 @@ use crate::{
     evidence::{AppendError, LogError, RunError, StorageError},
     execution::ExecutionError,
     exit::Exit,
+    gate::GateError,
     locations::LocationError,
     matrix::Diagnostic,
 };
@@ -55,6 +56,9 @@ pub enum Stop {
     /// A report cannot be written.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Two programs could not be compared.
+    #[error(transparent)]
+    Gate(#[from] GateError),
     /// The operating system refused.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -72,6 +76,7 @@ impl Stop {
         match self {
             Self::Location(_) | Self::Matrix(_) | Self::Option(_) | Self::NothingSelected { .. } => Exit::BadInput,
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
+            Self::Gate(error) => error.exit(),
             Self::Run(_)
             | Self::Execution(_)
             | Self::Append(_)
@@ -97,6 +102,7 @@ impl Stop {
             | Self::RecordsLost { .. }
             | Self::Junit(_)
             | Self::Storage(_)
+            | Self::Gate(_)
             | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),
         }
     }

@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 
 use robocache_core::registry::Registry;
 
+pub(crate) use self::confinement::confine;
 pub use self::{
     confinement::ConfinementError,
     fresh_process::{FreshProcessError, digest_in_fresh_process},

@@ -1,7 +1,9 @@
 //! How a gate measures and how it decides: fixed before anything is measured, and written beside the result.
 
+use robocache_core::timing::Series;
 use serde::{Deserialize, Serialize};
 
+use super::protocol::Turn;
 use crate::cell::Device;
 
 /// The design of a gate run.
@@ -29,9 +31,9 @@ pub struct Design {
     /// Batches that count in a turn, at most.
     pub batches: usize,
     /// Milliseconds of a turn that do not count: the caches still hold what the process before needed.
-    pub warm_up_ms: f64,
+    pub warm_up_ms: u64,
     /// Milliseconds after which a turn ends, if it has measured at least one batch.
-    pub turn_ms: f64,
+    pub turn_ms: u64,
 }
 
 impl Default for Design {
@@ -48,8 +50,8 @@ impl Default for Design {
             cpu_blocks: 2,
             cuda_blocks: 6,
             batches: 6,
-            warm_up_ms: 3.0,
-            turn_ms: 15.0,
+            warm_up_ms: 3,
+            turn_ms: 15,
         }
     }
 }
@@ -69,6 +71,11 @@ impl Design {
             Device::Cpu => self.cpu_blocks,
             Device::Cuda => self.cuda_blocks,
         }
+    }
+
+    /// How one process measures when it is its turn.
+    pub(super) const fn turn(&self, series: Series) -> Turn {
+        Turn { series, warm_up_ms: self.warm_up_ms, turn_ms: self.turn_ms, batches: self.batches }
     }
 
     /// How often the data are judged at most.

@@ -24,7 +24,7 @@ use super::protocol::{
 use crate::{
     cell::Device,
     evidence::{Fact, Program, StorageError},
-    suites::{Prepared, prepare_subject},
+    suites::{Prepared, Unprepared, Wanted, prepare_wanted},
     worker::{ConfinementError, confine},
 };
 
@@ -101,9 +101,16 @@ impl Gate {
 
     /// Prepares a subject and measures it until something else is to be prepared, which is returned.
     fn measure(&mut self, registry: &Registry, subject: &Subject, slow_down: f64) -> io::Result<Option<Request>> {
-        let prepared = match prepare_subject(registry, subject) {
+        let wanted = Wanted {
+            operator: &subject.operator,
+            dtype: subject.dtype,
+            parameters: &subject.parameters,
+            input: &subject.input,
+            seed: subject.seed,
+        };
+        let prepared = match prepare_wanted(registry, &wanted, subject.recording.as_ref()) {
             Ok(prepared) => prepared,
-            Err(reason) => return self.refuse(reason),
+            Err(unprepared) => return self.refuse(Unprepared::into_message(unprepared)),
         };
         // Moved out, so that the device can be borrowed while the connection is written to.
         let gpu = std::mem::take(&mut self.gpu);
@@ -170,7 +177,7 @@ fn open(gpu: &OnceCell<cuda::Device>) -> Result<&cuda::Device, RunError> {
 /// Batches until the turn is over.
 fn take_turn(stopwatch: &mut dyn Stopwatch, turn: Turn) -> Result<Vec<f64>, RunError> {
     let begin = Instant::now();
-    let is_over = |milliseconds: f64| begin.elapsed() >= Duration::from_secs_f64(milliseconds.max(0.0) / 1e3);
+    let is_over = |milliseconds| begin.elapsed() >= Duration::from_millis(milliseconds);
     loop {
         stopwatch.time_call(turn.series)?;
         if is_over(turn.warm_up_ms) {

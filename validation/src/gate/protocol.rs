@@ -6,6 +6,8 @@
 //! The process says [`Hello`] once, then answers each [`Request`] with one [`Answer`]. Programs of different releases talk to each
 //! other here, so what a version means never changes: whatever is new is a new version.
 
+use std::fmt;
+
 use robocache_core::{dtype::DType, parameters::Parameters, random::Seed, timing::Series};
 use serde::{Deserialize, Serialize};
 
@@ -93,9 +95,9 @@ pub struct Turn {
     /// What is called, and what the caches hold.
     pub series: Series,
     /// Milliseconds during which batches do not count; one batch at least.
-    pub warm_up_ms: f64,
+    pub warm_up_ms: u64,
     /// Milliseconds after which no further batch begins, once there is one.
-    pub turn_ms: f64,
+    pub turn_ms: u64,
     /// The most batches.
     pub batches: usize,
 }
@@ -159,6 +161,18 @@ impl MachineIdentity {
             logical_cpus: host.logical_cpus,
             boot: Fact::new(boot.map_err(|error| format!("{BOOT}: {error}"))),
         }
+    }
+}
+
+impl fmt::Display for MachineIdentity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = |fact: &Fact<String>| match fact {
+            Fact::Known(text) => text.clone(),
+            Fact::Missing { missing } => format!("unknown: {missing}"),
+        };
+        let cpus = known(&self.logical_cpus.clone().map(|number| number.to_string()));
+        let boot: String = known(&self.boot).chars().take(8).collect();
+        write!(formatter, "{}, {cpus} CPUs, started as {boot}", known(&self.cpu))
     }
 }
 

@@ -13,4 +13,5 @@ mod random_problem;
 mod settings;
 
 pub use execute::{digest, execute};
+pub(crate) use prepare::{Prepared, Unprepared, Wanted, prepare_wanted};
 pub use settings::{AccuracySettings, DeterminismSettings, InvalidSetting, SuiteSettings};
