@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use libtest_mimic::FormatSetting;
+use robocache_core::timing::Series;
 
 /// What the program is asked to do.
 #[derive(Debug, clap::Parser)]
@@ -13,8 +14,7 @@ use libtest_mimic::FormatSetting;
     long_about = "Takes GPU operators through the suites that matrix.yaml names, on the CPU and on every NVIDIA GPU of \
                   this machine, and leaves evidence that a stranger can check and replay.\n\n\
                   Exit status: 0 all passed, 1 something failed, 2 unusable input, 3 INCOMPLETE (the profile requires \
-                  something that this machine lacks, or no selected cell can run here), 4 the harness failed, \
-                  130 interrupted.",
+                  something that this machine lacks, or no selected cell can run here), 4 the harness failed, 5 AMBIGUOUS (a comparison with another program neither found nor excluded a regression), 130 interrupted.",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
@@ -28,7 +28,7 @@ pub struct Cli {
 }
 
 /// Tasks other than running cells.
-#[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
+#[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     /// Print the JSON Schema of the matrix, for editors and checkers.
     Schema,
@@ -40,6 +40,39 @@ pub enum Command {
     /// Look for GPUs and libraries, and print one line of JSON.
     #[command(hide = true)]
     Probe,
+    /// Measure for a gate at the other end of standard input.
+    #[command(hide = true)]
+    Measure(MeasureArguments),
+}
+
+/// How a process measures.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct MeasureArguments {
+    /// Lengthen every timed batch by this fraction of its time.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = fraction)]
+    pub slow_down: f64,
+}
+
+/// What to compare this program with.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct GateArguments {
+    /// Compare this program with another one, or with a git revision, which is built first, instead of recording times.
+    #[arg(long, value_name = "REV|BINARY")]
+    pub against: Option<String>,
+    /// Slow this program down by a fraction, such as 0.03, to see that the comparison notices.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = fraction, requires = "against")]
+    pub handicap: f64,
+    /// Compare only this series of calls: cold, hot, stream or graph; may be repeated.
+    #[arg(long, value_name = "NAME", requires = "against")]
+    pub series: Vec<Series>,
+}
+
+/// A slow-down, such as `0.03`.
+fn fraction(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(fraction) if (0.0..=100.0).contains(&fraction) => Ok(fraction),
+        Ok(_) | Err(_) => Err("a fraction is a number from 0 to 100, such as 0.03 for 3 %".to_owned()),
+    }
 }
 
 /// Which cells are run, on what, and where the evidence goes.

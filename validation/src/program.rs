@@ -12,6 +12,7 @@ use crate::{
     Ask,
     cli::{Cli, Command},
     exit::Exit,
+    gate,
     machine::Machine,
     matrix, suites, validate, worker,
 };
@@ -51,6 +52,13 @@ pub(crate) enum EmptySelection {
 fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: EmptySelection) -> ExitCode {
     let exit = match cli.command {
         Some(Command::Worker) => work(registry),
+        Some(Command::Measure(arguments)) => match gate::serve(registry, arguments.slow_down) {
+            Ok(()) => Exit::Passed,
+            Err(error) => {
+                eprintln!("measure: {error}");
+                Exit::HarnessFailed
+            }
+        },
         Some(Command::Schema) => print(&matrix::schema(registry)),
         Some(Command::Machine) => print(&Machine::probe()),
         Some(Command::Probe) => {

@@ -42,7 +42,7 @@ pub fn serve(
     execute: impl Fn(&Registry, &Cell, Option<&Recording>) -> Result<Observation, String>,
     digest: impl Fn(&Registry, &Cell, Option<&Recording>) -> Result<OutputHashes, String>,
 ) -> Result<(), WorkerError> {
-    let mut supervisor = confinement::confine()?;
+    let mut supervisor = confine()?;
     panics::record();
     send(&mut supervisor, &Response::Ready)?;
     loop {

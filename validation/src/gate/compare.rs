@@ -8,7 +8,7 @@ use robocache_core::{random::Seed, timing::Series};
 use super::{
     Design, GateError, Unit, Who,
     child::ChildError,
-    protocol::{Subject, Turn},
+    protocol::Subject,
     statistics::Round,
     trio::{Failure, Hellos, Programs, ROLES, Role, Trio},
     unit,

@@ -45,7 +45,7 @@ impl Default for Design {
             margin: 0.01,
             resolution: 0.03,
             error_level: 0.005,
-            cpu_rounds: vec![12, 24, 48],
+            cpu_rounds: vec![16, 32, 64],
             cuda_rounds: vec![5, 10, 20],
             cpu_blocks: 2,
             cuda_blocks: 6,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use robocache_core::timing::Series;
 
 use super::{
-    Design, GateError, Who,
+    GateError, Who,
     child::{Child, ChildError, Launch},
     protocol::{Answer, Hello, MachineIdentity, Request, Subject, Turn},
     statistics::{self, Block},

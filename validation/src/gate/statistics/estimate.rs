@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn rounds_that_all_say_the_same_leave_no_doubt() {
-        let estimate = Estimate::new(&[0.03; 5], Seed::root(3));
+        let estimate = Estimate::new(&[0.03125; 5], Seed::root(3));
         assert_eq!((estimate.p_value_above(1.01), estimate.p_value_below(1.01)), (0.0, 1.0));
         assert_eq!(estimate.lower_bound(0.005), estimate.upper_bound(0.005));
     }

@@ -6,6 +6,8 @@ mod estimate;
 mod holm;
 mod round;
 mod student;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     decision::{Decision, Doubt, Judgement, Settled, judge},
