@@ -30,6 +30,11 @@ pub struct Cli {
 /// Tasks other than running cells.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
+    /// Time operators beside a copy of as many bytes, as `benchmarks` in the matrix says.
+    ///
+    /// Each time stands beside that of a copy that moves as many bytes, taken between the calls. Results are evidence
+    /// like those of any other run, with a table, a picture (performance.svg) and ratios instead of absolute limits.
+    Bench(BenchArguments),
     /// Print the JSON Schema of the matrix, for editors and checkers.
     Schema,
     /// Print what this machine has, as planning sees it.
@@ -73,6 +78,17 @@ fn fraction(text: &str) -> Result<f64, String> {
         Ok(fraction) if (0.0..=100.0).contains(&fraction) => Ok(fraction),
         Ok(_) | Err(_) => Err("a fraction is a number from 0 to 100, such as 0.03 for 3 %".to_owned()),
     }
+}
+
+/// What is timed, or rendered of what was.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BenchArguments {
+    /// Run nothing, and write docs/perf_numbers.md beside the matrix from these runs: their folders or their names.
+    #[arg(long, value_name = "RUN", num_args = 1..)]
+    pub render: Vec<String>,
+    /// The cells, as in any other run; the profile is one of `benchmarks`, and `smoke` by default.
+    #[command(flatten)]
+    pub run: RunArguments,
 }
 
 /// Which cells are run, on what, and where the evidence goes.

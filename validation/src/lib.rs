@@ -23,6 +23,7 @@ pub mod gate;
 mod locations;
 pub mod machine;
 pub mod matrix;
+pub mod numbers;
 pub mod observation;
 pub mod plan;
 mod program;
@@ -42,8 +43,14 @@ use jiff::Zoned;
 use robocache_core::registry::Registry;
 
 use crate::{
-    execution::Manner, exit::Exit, locations::Locations, machine::Machine, matrix::Matrix, plan::Plan,
-    program::EmptySelection, supervisor::interrupt,
+    execution::Manner,
+    exit::Exit,
+    locations::Locations,
+    machine::Machine,
+    matrix::{Kind, Matrix},
+    plan::Plan,
+    program::EmptySelection,
+    supervisor::interrupt,
 };
 pub use crate::{
     program::{main, test_main},
@@ -57,12 +64,14 @@ pub struct Ask {
     pub arguments: cli::RunArguments,
     /// The profile, where the command line names none.
     default_profile: String,
+    /// Whether its cells are validated or timed.
+    kind: Kind,
     empty_selection: EmptySelection,
 }
 
 /// Runs the cells that are asked for and leaves evidence of them.
 pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
-    let Ask { arguments, default_profile, empty_selection } = ask;
+    let Ask { arguments, default_profile, kind, empty_selection } = ask;
     arguments.check()?;
     let locations = Locations::find(arguments)?;
     let profile = arguments.profile.as_ref().unwrap_or(default_profile);
@@ -70,7 +79,7 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     // Parse and expand: every mistake is found before anything runs.
     let matrix = Matrix::read(&locations.matrix, registry)?;
     let machine = Machine { datasets: locations.recordings(&matrix), ..Machine::probe() };
-    let plan = Plan::expand(&matrix, profile, &machine, registry, Zoned::now().date())?;
+    let plan = Plan::expand_of(*kind, &matrix, profile, &machine, registry, Zoned::now().date())?;
     let selected = selection::select(&plan, &arguments.selection);
     if arguments.selection.list {
         selection::list(&selected, io::stdout());
@@ -85,10 +94,10 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
 
     // Execute, judge, append: a cell is shown when its record is durable.
     interrupt::install()?;
-    let run = evidence::open(&locations.output, &matrix, profile, &machine, arguments)?;
-    let supervisor = execution::start_supervisor(&machine, &arguments.selection)?;
+    let run = evidence::open(&locations.output, &matrix, (*kind, profile), &machine, arguments)?;
+    let supervisor = execution::start_supervisor(&machine, *kind, &arguments.selection)?;
     let jobs = selected.iter().map(|planned| locations.attach_recording(&matrix, planned)).collect();
-    let manner = Manner { retries: matrix.profile(profile)?.retries, quiet: arguments.is_quiet() };
+    let manner = Manner { retries: matrix.find(*kind, profile)?.retries, quiet: arguments.is_quiet() };
     let execution = execution::execute(&run, jobs, &supervisor, manner)?;
     drop(supervisor);
 

@@ -9,12 +9,13 @@ use nix::sys::{prctl, signal::Signal};
 use robocache_core::registry::Registry;
 
 use crate::{
-    Ask,
-    cli::{Cli, Command},
+    Ask, Stop,
+    cli::{BenchArguments, Cli, Command},
     exit::Exit,
     gate,
     machine::Machine,
-    matrix, suites, validate, worker,
+    matrix::{self, Kind},
+    numbers, suites, validate, worker,
 };
 
 /// The program over these operators: ten lines of `main.rs` make a harness of a stranger's crate.
@@ -67,15 +68,42 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
             print(&Machine::probe_here())
         }
         None => {
-            set_colors(cli.run.selection.color);
-            let ask = Ask { arguments: cli.run, default_profile: default_profile.to_owned(), empty_selection };
-            validate(registry, &ask).unwrap_or_else(|stop| {
-                anstream::eprintln!("{}", stop.styled());
-                stop.exit()
-            })
+            let ask = Ask {
+                arguments: cli.run,
+                default_profile: default_profile.to_owned(),
+                kind: Kind::Validation,
+                empty_selection,
+            };
+            run(registry, &ask)
+        }
+        Some(Command::Bench(BenchArguments { render, run: arguments })) => {
+            let ask = Ask {
+                arguments,
+                default_profile: "smoke".to_owned(),
+                kind: Kind::Benchmark,
+                empty_selection: EmptySelection::IsRefused,
+            };
+            if render.is_empty() {
+                run(registry, &ask)
+            } else {
+                shown(numbers::write_document(&ask.arguments, &render))
+            }
         }
     };
     exit.into()
+}
+
+fn run(registry: &Registry, ask: &Ask) -> Exit {
+    set_colors(ask.arguments.selection.color);
+    shown(validate(registry, ask))
+}
+
+/// Tells people what kept the program from an answer.
+fn shown(result: Result<Exit, Stop>) -> Exit {
+    result.unwrap_or_else(|stop| {
+        anstream::eprintln!("{}", stop.styled());
+        stop.exit()
+    })
 }
 
 /// Whether output has colours: as `--color` says, and otherwise if a terminal shows it.

@@ -1,8 +1,11 @@
 //! The judgement of facts: pure, and matched without a catch-all arm.
 
+mod performance;
+
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
+use self::performance::judge_performance;
 use crate::{
     cell::Cell,
     dataset::Expectation,
@@ -81,6 +84,7 @@ fn judge_observation(cell: &Cell, observation: &Observation) -> Verdict {
     match observation {
         Observation::Determinism(facts) => accepted(cell, judge_determinism(facts)),
         Observation::Accuracy(facts) => accepted(cell, judge_accuracy(facts)),
+        Observation::Performance(facts) => accepted(cell, judge_performance(&cell.suite, facts)),
         Observation::OperatorFailed(OperatorFailure { during, message, sticky: _ }) => {
             Verdict::Fail { reason: format!("returned an error during {during}: {message}") }
         }

@@ -63,6 +63,9 @@ enum Subject {
 }
 
 impl<'a> CpuStopwatch<'a> {
+    /// The series that a CPU has.
+    pub const SERIES: &'static [Series] = &[Series::Cold, Series::Hot];
+
     /// Takes the inputs, which must satisfy [`Problem::check`], and computes what calls must leave.
     pub fn new(problem: &'a dyn Problem, inputs: Vec<HostTensor>, options: CpuOptions) -> Result<Self, RunError> {
         let expected = expected_outputs(problem, &inputs)?;
@@ -213,7 +216,7 @@ fn following(position: &mut usize, length: usize) -> usize {
 
 impl Stopwatch for CpuStopwatch<'_> {
     fn series(&self) -> &[Series] {
-        &[Series::Cold, Series::Hot]
+        Self::SERIES
     }
 
     fn bytes_moved(&self) -> u64 {

@@ -94,6 +94,9 @@ enum Subject {
 }
 
 impl<'a> CudaStopwatch<'a> {
+    /// The series that a GPU has.
+    pub const SERIES: &'static [Series] = &[Series::Cold, Series::Stream, Series::Graph];
+
     /// Uploads the inputs, which must satisfy [`Problem::check`], once for every set, captures the graphs, and calls as
     /// often as it takes to know how many calls make a batch.
     pub fn new(device: &'a Device, problem: &'a dyn Problem, inputs: &[HostTensor]) -> Result<Self, RunError> {
@@ -167,7 +170,7 @@ impl<'a> CudaStopwatch<'a> {
 
 impl Stopwatch for CudaStopwatch<'_> {
     fn series(&self) -> &[Series] {
-        &[Series::Cold, Series::Stream, Series::Graph]
+        Self::SERIES
     }
 
     fn bytes_moved(&self) -> u64 {

@@ -25,7 +25,7 @@ mod suggestion;
 mod yaml;
 
 pub use diagnostic::Diagnostic;
-pub use model::{Matrix, Profile};
+pub use model::{Kind, Matrix, Profile};
 pub use place::Place;
 pub use requirement::Requirement;
 pub use schema::schema;

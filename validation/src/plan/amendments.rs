@@ -1,15 +1,21 @@
-//! Overrides and excludes, applied to the cells that their patterns match.
+//! Overrides, excludes and thresholds, applied to the cells that their patterns match.
 
 use jiff::civil::Date;
+use robocache_core::timing::{CpuStopwatch, CudaStopwatch, Series};
 
 use super::cells::Draft;
-use crate::matrix::{Diagnostic, Matrix, looser_limits};
+use crate::{
+    cell::Device,
+    matrix::{Diagnostic, Matrix, looser_limits},
+    suites::SuiteSettings,
+};
 
-/// The overrides and excludes of a matrix, and which of them have matched a cell.
+/// The overrides, excludes and thresholds of a matrix, and which of them have matched a cell.
 pub(super) struct Amendments<'a> {
     matrix: &'a Matrix,
     overrides_used: Vec<bool>,
     excludes_used: Vec<bool>,
+    thresholds_used: Vec<bool>,
 }
 
 impl<'a> Amendments<'a> {
@@ -26,6 +32,7 @@ impl<'a> Amendments<'a> {
             matrix,
             overrides_used: vec![false; matrix.overrides.len()],
             excludes_used: vec![false; matrix.excludes.len()],
+            thresholds_used: vec![false; matrix.thresholds.len()],
         })
     }
 
@@ -50,6 +57,38 @@ impl<'a> Amendments<'a> {
         Ok(())
     }
 
+    /// Gives a timed cell every threshold that matches it. Its device must have the series that is meant.
+    pub(super) fn set_thresholds(&mut self, draft: &mut Draft) -> Result<(), Diagnostic> {
+        let settings = match &mut draft.cell.suite {
+            SuiteSettings::Performance(settings) => settings,
+            SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_) => return Ok(()),
+        };
+        for (threshold, used) in self.matrix.thresholds.iter().zip(&mut self.thresholds_used) {
+            if !threshold.cells.matches(&draft.cell.name) {
+                continue;
+            }
+            *used = true;
+            let series = threshold.threshold.series;
+            let known: &[Series] = match draft.cell.device {
+                Device::Cpu => CpuStopwatch::SERIES,
+                Device::Cuda => CudaStopwatch::SERIES,
+            };
+            if !known.contains(&series) {
+                let names: Vec<_> = known.iter().map(|series| series.name()).collect();
+                let message = format!("{} cells have no series `{series}`", draft.cell.device);
+                let label = format!("this matches {}", draft.cell.name);
+                return Err(self
+                    .matrix
+                    .source
+                    .diagnostic(threshold.series_place, message)
+                    .label(label)
+                    .help(format!("they have {}; let the pattern name one device", names.join(", "))));
+            }
+            settings.thresholds.push(threshold.threshold);
+        }
+        Ok(())
+    }
+
     /// The reason of the first exclude that matches.
     pub(super) fn exclusion(&mut self, draft: &Draft) -> Option<&'a str> {
         let mut reason = None;
@@ -66,7 +105,8 @@ impl<'a> Amendments<'a> {
     pub(super) fn finish(self) -> Result<(), Diagnostic> {
         let overrides = self.matrix.overrides.iter().map(|change| change.place).zip(self.overrides_used);
         let excludes = self.matrix.excludes.iter().map(|exclude| exclude.place).zip(self.excludes_used);
-        match overrides.chain(excludes).find(|&(_, used)| !used) {
+        let thresholds = self.matrix.thresholds.iter().map(|threshold| threshold.place).zip(self.thresholds_used);
+        match overrides.chain(excludes).chain(thresholds).find(|&(_, used)| !used) {
             None => Ok(()),
             Some((place, _)) => Err(self
                 .matrix

@@ -47,7 +47,7 @@ pub(super) fn drafts(matrix: &Matrix, profile: &Profile, registry: &Registry) ->
     let mut drafts = Vec::new();
     for selection in &profile.selections {
         let before = drafts.len();
-        for suite in matrix.suites.iter().filter(|suite| selection.suites.contains(suite.name())) {
+        for suite in profile.suites.iter().filter(|suite| selection.suites.contains(suite.name())) {
             for row in matrix.operators.iter().filter(|row| selection.operators.contains(row.name.as_str())) {
                 let operator = find(registry, row, matrix, selection)?;
                 for &device in matrix.devices.iter().filter(|device| selection.devices.contains(*device)) {

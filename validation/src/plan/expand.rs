@@ -13,7 +13,7 @@ use super::{
 use crate::{
     cell::{Device, Input},
     machine::Machine,
-    matrix::{Diagnostic, Matrix},
+    matrix::{Diagnostic, Kind, Matrix},
 };
 
 impl Plan {
@@ -28,17 +28,30 @@ impl Plan {
         registry: &Registry,
         today: Date,
     ) -> Result<Self, Diagnostic> {
-        let chosen = matrix.profile(profile)?;
+        Self::expand_of(Kind::Validation, matrix, profile, machine, registry, today)
+    }
+
+    /// The cells of the profile of this kind and name, as [`Plan::expand`] gives those of a profile that validates.
+    pub fn expand_of(
+        kind: Kind,
+        matrix: &Matrix,
+        profile: &str,
+        machine: &Machine,
+        registry: &Registry,
+        today: Date,
+    ) -> Result<Self, Diagnostic> {
+        let chosen = matrix.find(kind, profile)?;
         let mut amendments = Amendments::new(matrix, today)?;
         let mut cells = Vec::new();
-        for profile in matrix.profiles() {
+        for profile in matrix.profiles().iter().chain(matrix.benchmarks()) {
             let drafts = drafts(matrix, profile, registry)?;
             let mut all_excluded = true;
             for mut draft in drafts {
                 amendments.override_cell(&mut draft)?;
+                amendments.set_thresholds(&mut draft)?;
                 let exclusion = amendments.exclusion(&draft);
                 all_excluded &= exclusion.is_some();
-                if profile.name == chosen.name {
+                if std::ptr::eq(profile, chosen) {
                     let skip = exclusion
                         .map(|reason| SkipReason::Excluded(reason.to_owned()))
                         .or_else(|| absence(&draft, machine));

@@ -64,6 +64,8 @@ impl Counts {
                     self.fraction_of_bound = larger(self.fraction_of_bound, output.max_fraction_of_bound);
                 }
             }
+            // Its numbers have a table of their own.
+            Observation::Performance(_) => {}
             Observation::OperatorFailed(_) | Observation::Panicked { .. } | Observation::InputRejected { .. } => {}
         }
     }

@@ -6,11 +6,12 @@ use std::{
 };
 
 use robocache_core::{
-    cpu::CpuSession,
+    cpu::{CpuOptions, CpuSession},
     cuda::{self, CudaError, CudaSession},
     operator::{Problem, RunError},
     session::{RunOutcome, Session, Variation},
     tensor::HostTensor,
+    timing::{CpuStopwatch, CudaStopwatch, Stopwatch},
 };
 
 use crate::{
@@ -31,6 +32,23 @@ pub(super) fn open<'a>(
         Device::Cpu => Ok(Box::new(CpuSession::new(problem, inputs.to_vec())?)),
         Device::Cuda => Ok(Box::new(CudaSession::new(gpu(0)?, problem, inputs)?)),
     }
+}
+
+/// Prepares a problem and its inputs for being timed.
+pub(super) fn stopwatch<'a>(
+    device: Device,
+    problem: &'a dyn Problem,
+    inputs: &[HostTensor],
+) -> Result<Box<dyn Stopwatch + 'a>, RunError> {
+    match device {
+        Device::Cpu => Ok(Box::new(CpuStopwatch::new(problem, inputs.to_vec(), CpuOptions::default())?)),
+        Device::Cuda => Ok(Box::new(CudaStopwatch::new(gpu(0)?, problem, inputs)?)),
+    }
+}
+
+/// The UUID of this worker's own GPU.
+pub(super) fn own_gpu_uuid() -> Result<&'static str, CudaError> {
+    Ok(&gpu(0)?.context().properties().uuid)
 }
 
 /// How many GPUs this worker sees besides its own.

@@ -7,6 +7,7 @@ use robocache_core::registry::Registry;
 use super::{
     SuiteSettings, accuracy, determinism,
     device::{hashes, run_once},
+    performance,
     prepare::{Unprepared, prepare},
 };
 use crate::{
@@ -31,6 +32,9 @@ pub fn execute(registry: &Registry, cell: &Cell, recording: Option<&Recording>) 
         }
         SuiteSettings::Accuracy(settings) => {
             accuracy::observe(registry, cell, settings, &prepared).map(|facts| Observation::Accuracy(facts.into()))
+        }
+        SuiteSettings::Performance(settings) => {
+            performance::observe(cell, settings, &prepared).map(|facts| Observation::Performance(facts.into()))
         }
     };
     Ok(observation.unwrap_or_else(Observation::OperatorFailed))

@@ -8,10 +8,13 @@ mod determinism;
 mod device;
 mod execute;
 mod measurement;
+mod performance;
 mod prepare;
 mod random_problem;
 mod settings;
 
 pub use execute::{digest, execute};
 pub(crate) use prepare::{Prepared, Unprepared, Wanted, prepare_wanted};
-pub use settings::{AccuracySettings, DeterminismSettings, InvalidSetting, SuiteSettings};
+pub use settings::{
+    AccuracySettings, DeterminismSettings, InvalidSetting, PerformanceSettings, SuiteSettings, Threshold,
+};

@@ -1,5 +1,6 @@
 //! What each suite is told to do by the matrix.
 
+use robocache_core::timing::Series;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,8 @@ pub enum SuiteSettings {
     Determinism(DeterminismSettings),
     /// The right values, within a derived bound.
     Accuracy(AccuracySettings),
+    /// Time, beside a copy of as many bytes. It runs in benchmarks and in no other profile.
+    Performance(PerformanceSettings),
 }
 
 impl SuiteSettings {
@@ -19,6 +22,15 @@ impl SuiteSettings {
         match self {
             Self::Determinism(_) => "determinism",
             Self::Accuracy(_) => "accuracy",
+            Self::Performance(_) => "performance",
+        }
+    }
+
+    /// Whether it measures time: it then runs in benchmarks only, and while no other cell runs.
+    pub const fn is_timed(&self) -> bool {
+        match self {
+            Self::Determinism(_) | Self::Accuracy(_) => false,
+            Self::Performance(_) => true,
         }
     }
 
@@ -28,6 +40,7 @@ impl SuiteSettings {
             Self::Determinism(DeterminismSettings { repeats: 0, fresh_process: _ }) => {
                 Err(InvalidSetting { setting: "repeats", rule: "it must be at least 1" })
             }
+            Self::Performance(settings) => settings.check(),
             Self::Determinism(_) | Self::Accuracy(_) => Ok(()),
         }
     }
@@ -45,7 +58,10 @@ impl SuiteSettings {
                 let AccuracySettings { random_problems } = this;
                 random_problems < &other.random_problems
             }
-            (Self::Determinism(_), Self::Accuracy(_)) | (Self::Accuracy(_), Self::Determinism(_)) => true,
+            (Self::Performance(this), Self::Performance(other)) => this.is_looser_than(other),
+            (Self::Determinism(_), Self::Accuracy(_) | Self::Performance(_))
+            | (Self::Accuracy(_), Self::Determinism(_) | Self::Performance(_))
+            | (Self::Performance(_), Self::Determinism(_) | Self::Accuracy(_)) => true,
         }
     }
 }
@@ -82,6 +98,69 @@ pub struct AccuracySettings {
     pub random_problems: u32,
 }
 
+/// The fewest samples of which a confidence interval of the median is made: with fewer, the smallest and the largest
+/// do not enclose it with 95 %.
+const LEAST_SAMPLES: u64 = 6;
+
+/// Settings of the performance suite.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PerformanceSettings {
+    /// The fewest samples of each series. A sample is a batch of calls that lasts about a millisecond, and beside it one
+    /// of copies.
+    #[schemars(range(min = 6))]
+    pub samples: u64,
+    /// The most samples of each series, but never fewer than `samples`.
+    pub most_samples: u64,
+    /// Sampling ends when the 95 % confidence interval of the median ratio to the copy reaches no further than this to
+    /// either side, as a fraction of that ratio.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub noise: f64,
+    /// Milliseconds after which sampling of a series ends in any case, once it has `samples` samples.
+    #[schemars(range(min = 1))]
+    pub series_ms: u64,
+    /// Milliseconds for which each series is called before its samples count.
+    pub warm_up_ms: u64,
+    /// The thresholds that are set for this very cell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(skip)]
+    pub thresholds: Vec<Threshold>,
+}
+
+/// What a cell's median ratio to the copy may be at the most.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Threshold {
+    /// The series that is meant.
+    pub series: Series,
+    /// The largest ratio of the time of a call to that of a copy of as many bytes.
+    pub at_most_of_copy: f64,
+}
+
+impl PerformanceSettings {
+    fn check(&self) -> Result<(), InvalidSetting> {
+        if self.samples < LEAST_SAMPLES {
+            return Err(InvalidSetting { setting: "samples", rule: "it must be at least 6" });
+        }
+        if !(self.noise.is_finite() && self.noise > 0.0) {
+            return Err(InvalidSetting { setting: "noise", rule: "it must be a positive number, such as 0.01" });
+        }
+        if self.series_ms == 0 {
+            return Err(InvalidSetting { setting: "series_ms", rule: "it must be at least 1" });
+        }
+        Ok(())
+    }
+
+    /// Fewer samples and more noise are looser. Less time is not: it makes a threshold that cannot be told fail.
+    fn is_looser_than(&self, other: &Self) -> bool {
+        let Self { samples, most_samples: _, noise, series_ms: _, warm_up_ms, thresholds } = self;
+        let is_kept = |threshold: &Threshold| thresholds.contains(threshold);
+        *samples < other.samples
+            || *noise > other.noise
+            || *warm_up_ms < other.warm_up_ms
+            || !other.thresholds.iter().all(is_kept)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +176,46 @@ mod tests {
         let accuracy = |random_problems| SuiteSettings::Accuracy(AccuracySettings { random_problems });
         assert!(accuracy(0).is_looser_than(&accuracy(1)));
         assert!(!accuracy(1).is_looser_than(&accuracy(0)));
+    }
+
+    fn performance() -> PerformanceSettings {
+        PerformanceSettings {
+            samples: 20,
+            most_samples: 100,
+            noise: 0.01,
+            series_ms: 500,
+            warm_up_ms: 10,
+            thresholds: vec![Threshold { series: Series::Cold, at_most_of_copy: 1.05 }],
+        }
+    }
+
+    #[test]
+    fn noisier_samples_are_looser_and_less_time_is_not() {
+        let looser = |change: fn(&mut PerformanceSettings)| {
+            let mut changed = performance();
+            change(&mut changed);
+            SuiteSettings::Performance(changed).is_looser_than(&SuiteSettings::Performance(performance()))
+        };
+        assert!(looser(|settings| settings.samples = 19));
+        assert!(looser(|settings| settings.noise = 0.02));
+        assert!(looser(|settings| settings.warm_up_ms = 0));
+        assert!(looser(|settings| settings.thresholds.clear()));
+        assert!(!looser(|settings| settings.samples = 21));
+        assert!(!looser(|settings| settings.series_ms = 1));
+    }
+
+    #[test]
+    fn samples_of_which_no_interval_can_be_made_are_refused() {
+        let fault = |change: fn(&mut PerformanceSettings)| {
+            let mut changed = performance();
+            change(&mut changed);
+            SuiteSettings::Performance(changed).check().err().map(|invalid| invalid.setting)
+        };
+        assert_eq!(fault(|_| {}), None);
+        assert_eq!(fault(|settings| settings.samples = 5), Some("samples"));
+        assert_eq!(fault(|settings| settings.noise = 0.0), Some("noise"));
+        assert_eq!(fault(|settings| settings.noise = f64::NAN), Some("noise"));
+        assert_eq!(fault(|settings| settings.series_ms = 0), Some("series_ms"));
     }
 
     #[test]
