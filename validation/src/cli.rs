@@ -14,7 +14,9 @@ use robocache_core::timing::Series;
     long_about = "Takes GPU operators through the suites that matrix.yaml names, on the CPU and on every NVIDIA GPU of \
                   this machine, and leaves evidence that a stranger can check and replay.\n\n\
                   Exit status: 0 all passed, 1 something failed, 2 unusable input, 3 INCOMPLETE (the profile requires \
-                  something that this machine lacks, or no selected cell can run here), 4 the harness failed, 5 AMBIGUOUS (a comparison with another program neither found nor excluded a regression), 130 interrupted.",
+                  something that this machine lacks, or no selected cell can run here), 4 the harness failed, \
+                  5 AMBIGUOUS (a comparison with another program neither found nor excluded a regression), \
+                  130 interrupted.",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
@@ -62,7 +64,7 @@ pub struct MeasureArguments {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct GateArguments {
     /// Compare this program with another one, or with a git revision, which is built first, instead of recording times.
-    #[arg(long, value_name = "REV|BINARY")]
+    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume"])]
     pub against: Option<String>,
     /// Slow this program down by a fraction, such as 0.03, to see that the comparison notices.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = fraction, requires = "against")]
@@ -86,6 +88,9 @@ pub struct BenchArguments {
     /// Run nothing, and write docs/perf_numbers.md beside the matrix from these runs: their folders or their names.
     #[arg(long, value_name = "RUN", num_args = 1..)]
     pub render: Vec<String>,
+    /// What to compare this program with.
+    #[command(flatten)]
+    pub gate: GateArguments,
     /// The cells, as in any other run; the profile is one of `benchmarks`, and `smoke` by default.
     #[command(flatten)]
     pub run: RunArguments,

@@ -74,28 +74,25 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
                 kind: Kind::Validation,
                 empty_selection,
             };
-            run(registry, &ask)
+            set_colors(ask.arguments.selection.color);
+            shown(validate(registry, &ask))
         }
-        Some(Command::Bench(BenchArguments { render, run: arguments })) => {
+        Some(Command::Bench(BenchArguments { render, gate, run: arguments })) => {
             let ask = Ask {
                 arguments,
                 default_profile: "smoke".to_owned(),
                 kind: Kind::Benchmark,
                 empty_selection: EmptySelection::IsRefused,
             };
-            if render.is_empty() {
-                run(registry, &ask)
-            } else {
-                shown(numbers::write_document(&ask.arguments, &render))
-            }
+            set_colors(ask.arguments.selection.color);
+            shown(match (&gate.against, render.is_empty()) {
+                (Some(against), _) => gate::command(registry, &ask, against, &gate),
+                (None, true) => validate(registry, &ask),
+                (None, false) => numbers::write_document(&ask.arguments, &render),
+            })
         }
     };
     exit.into()
-}
-
-fn run(registry: &Registry, ask: &Ask) -> Exit {
-    set_colors(ask.arguments.selection.color);
-    shown(validate(registry, ask))
 }
 
 /// Tells people what kept the program from an answer.

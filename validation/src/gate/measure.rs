@@ -3,19 +3,16 @@
 //! It decides nothing. Two programs are compared fairly only if neither chooses for itself how long it measures.
 
 use std::{
-    cell::OnceCell,
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::net::UnixStream,
     time::{Duration, Instant},
 };
 
 use robocache_core::{
-    cpu::CpuOptions,
-    cuda,
-    operator::RunError,
+    operator::{Problem, RunError},
     registry::Registry,
     tensor::HostTensor,
-    timing::{CpuStopwatch, CudaStopwatch, Stopwatch},
+    timing::Stopwatch,
 };
 
 use super::protocol::{
@@ -24,7 +21,7 @@ use super::protocol::{
 use crate::{
     cell::Device,
     evidence::{Fact, Program, StorageError},
-    suites::{Prepared, Unprepared, Wanted, prepare_wanted},
+    suites::{Prepared, Unprepared, Wanted, own_gpu_uuid, prepare_wanted, stopwatch},
     worker::{ConfinementError, confine},
 };
 
@@ -48,7 +45,7 @@ pub enum MeasureError {
 /// would see that.
 pub fn serve(registry: &Registry, slow_down: f64) -> Result<(), MeasureError> {
     let socket = confine()?;
-    let mut gate = Gate { requests: BufReader::new(socket.try_clone()?), answers: socket, gpu: OnceCell::new() };
+    let mut gate = Gate { requests: BufReader::new(socket.try_clone()?), answers: socket };
     let kernel_image =
         robocache_kernels::IMAGE.embedded().map(|image| image.blake3.to_owned()).map_err(ToString::to_string);
     let hello = Hello {
@@ -72,11 +69,10 @@ pub fn serve(registry: &Registry, slow_down: f64) -> Result<(), MeasureError> {
     Ok(())
 }
 
-/// The connection to the gate, and the GPU once it was needed.
+/// The connection to the gate.
 struct Gate {
     requests: BufReader<UnixStream>,
     answers: UnixStream,
-    gpu: OnceCell<cuda::Device>,
 }
 
 impl Gate {
@@ -112,36 +108,9 @@ impl Gate {
             Ok(prepared) => prepared,
             Err(unprepared) => return self.refuse(Unprepared::into_message(unprepared)),
         };
-        // Moved out, so that the device can be borrowed while the connection is written to.
-        let gpu = std::mem::take(&mut self.gpu);
-        let next = self.measure_prepared(subject.device, &prepared, &gpu, slow_down);
-        self.gpu = gpu;
-        next
-    }
-
-    fn measure_prepared(
-        &mut self,
-        device: Device,
-        Prepared { problem, inputs }: &Prepared,
-        gpu: &OnceCell<cuda::Device>,
-        slow_down: f64,
-    ) -> io::Result<Option<Request>> {
+        let Prepared { problem, inputs } = &prepared;
         let hashes = inputs.iter().map(|input| HostTensor::hash(input).to_hex().to_string()).collect();
-        let opened = match device {
-            Device::Cpu => CpuStopwatch::new(&**problem, inputs.clone(), CpuOptions::default())
-                .map(|stopwatch| (Box::new(stopwatch) as Box<dyn Stopwatch + '_>, None)),
-            Device::Cuda => open(gpu).and_then(|gpu| {
-                let stopwatch = CudaStopwatch::new(gpu, &**problem, inputs)?;
-                Ok((Box::new(stopwatch) as Box<dyn Stopwatch + '_>, Some(gpu.context().properties().uuid.clone())))
-            }),
-        };
-        let slowed = opened.and_then(|(mut stopwatch, gpu)| {
-            if slow_down > 0.0 {
-                stopwatch.slow_down(slow_down)?;
-            }
-            Ok((stopwatch, gpu))
-        });
-        let (mut stopwatch, gpu) = match slowed {
+        let (mut stopwatch, gpu) = match open(subject.device, &**problem, inputs, slow_down) {
             Ok(opened) => opened,
             Err(error) => return self.refuse(error.to_string()),
         };
@@ -165,13 +134,22 @@ impl Gate {
     }
 }
 
-/// The GPU, opened when it is first needed.
-fn open(gpu: &OnceCell<cuda::Device>) -> Result<&cuda::Device, RunError> {
-    if gpu.get().is_none() {
-        let opened = cuda::Device::open(0)?;
-        return Ok(gpu.get_or_init(|| opened));
+/// A stopwatch for a problem, and the UUID of its GPU.
+fn open<'a>(
+    device: Device,
+    problem: &'a dyn Problem,
+    inputs: &[HostTensor],
+    slow_down: f64,
+) -> Result<(Box<dyn Stopwatch + 'a>, Option<String>), RunError> {
+    let mut opened = stopwatch(device, problem, inputs)?;
+    if slow_down > 0.0 {
+        opened.slow_down(slow_down)?;
     }
-    Ok(gpu.get().expect("it was just looked at"))
+    let gpu = match device {
+        Device::Cpu => None,
+        Device::Cuda => Some(own_gpu_uuid()?.to_owned()),
+    };
+    Ok((opened, gpu))
 }
 
 /// Batches until the turn is over.

@@ -6,6 +6,7 @@
 //! | start processes that [`measure`], and talk to them with deadlines | [`child`], [`protocol`], [`trio`] |
 //! | measure rounds of blocks in random order | [`compare`] |
 //! | rounds to ratios with bounds, and decisions: pure | [`statistics`], [`unit`] |
+//! | the same, from the command line to `gate.json` | [`command`] |
 //! | `gate.json`, and a table | [`record`], [`report`] |
 //!
 //! Times of another day are never compared: interleaved measurements of two programs show a difference of one percent
@@ -13,6 +14,7 @@
 
 mod baseline;
 mod child;
+mod command;
 mod compare;
 mod design;
 mod error;
@@ -25,6 +27,7 @@ mod stored;
 mod trio;
 mod unit;
 
+pub(crate) use self::command::command;
 pub use self::{
     baseline::{Baseline, BaselineError},
     child::{ChildError, HelloError, Launch},
