@@ -36,7 +36,7 @@ pub enum Command {
     ///
     /// Each time stands beside that of a copy that moves as many bytes, taken between the calls. Results are evidence
     /// like those of any other run, with a table, a picture (performance.svg) and ratios instead of absolute limits.
-    Bench(BenchArguments),
+    Bench(Box<BenchArguments>),
     /// Print the JSON Schema of the matrix, for editors and checkers.
     Schema,
     /// Print what this machine has, as planning sees it.
@@ -72,6 +72,9 @@ pub struct GateArguments {
     /// Compare only this series of calls: cold, hot, stream or graph; may be repeated.
     #[arg(long, value_name = "NAME", requires = "against")]
     pub series: Vec<Series>,
+    /// Measure exactly so many rounds, and decide once.
+    #[arg(long, value_name = "N", hide = true, requires = "against", value_parser = clap::value_parser!(u32).range(2..))]
+    pub rounds: Option<u32>,
 }
 
 /// A slow-down, such as `0.03`.

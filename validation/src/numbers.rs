@@ -51,11 +51,16 @@ impl Published {
 /// Writes the document beside the matrix from these runs, given by path, by name, or as `latest`.
 pub(crate) fn write_document(arguments: &RunArguments, which: &[String]) -> Result<Exit, Stop> {
     let locations = Locations::find(arguments)?;
-    let runs = which.iter().map(|which| Published::read(&run::find(&locations.output, which)?));
-    let document = numbers::render(&runs.collect::<Result<Vec<_>, _>>()?);
+    let folders = which.iter().map(|which| run::find(&locations.output, which)).collect::<Result<Vec<_>, _>>()?;
+    let runs = folders.iter().map(|folder| Published::read(folder)).collect::<Result<Vec<_>, _>>()?;
+    let document = numbers::render(&runs);
     let path = locations.matrix.with_file_name("docs").join("perf_numbers.md");
     let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, document));
     written.map_err(StorageError::at("write", &path))?;
-    println!("{}", path.display());
+    println!("{}\n\nEvidence is ignored by git unless it is published. To publish these runs:\n", path.display());
+    for folder in &folders {
+        let folder = folder.display();
+        println!("git add --force {folder}/{{environment.json,matrix.yaml,records.jsonl,performance.svg}}");
+    }
     Ok(Exit::Passed)
 }

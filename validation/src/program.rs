@@ -77,7 +77,8 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
             set_colors(ask.arguments.selection.color);
             shown(validate(registry, &ask))
         }
-        Some(Command::Bench(BenchArguments { render, gate, run: arguments })) => {
+        Some(Command::Bench(arguments)) => {
+            let BenchArguments { render, gate, run: arguments } = *arguments;
             let ask = Ask {
                 arguments,
                 default_profile: "smoke".to_owned(),

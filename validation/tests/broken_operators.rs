@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::test("every_defect_draws_its_verdict", || every_defect_draws_its_verdict("quick", Defect::CPU)),
         Trial::test("random_problems_find_and_shrink", random_problems_find_and_shrink),
+        Trial::test("the_time_of_wrong_bits_is_none", the_time_of_wrong_bits_is_none),
         Trial::test("crashes_are_retried_and_wrong_bits_are_not", crashes_are_retried_and_wrong_bits_are_not),
         Trial::test("every_cuda_defect_draws_its_verdict", || every_defect_draws_its_verdict("cuda", Defect::CUDA))
             .with_kind("needs an NVIDIA GPU")
@@ -57,8 +58,8 @@ fn run_harness(output: &Path, arguments: &[&str]) -> Result<Output, Failed> {
     let matrix = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken_operators/matrix.yaml");
     let output = Command::new(env::current_exe()?)
         .env(HARNESS_VARIABLE, "1")
-        .args(["--matrix".as_ref(), matrix.as_os_str(), "--output".as_ref(), output.as_os_str()])
         .args(arguments)
+        .args(["--matrix".as_ref(), matrix.as_os_str(), "--output".as_ref(), output.as_os_str()])
         .output()?;
     Ok(output)
 }
@@ -95,6 +96,24 @@ fn random_problems_find_and_shrink() -> Result<(), Failed> {
     let log = evidence::read_log(&run.join("records.jsonl"))?;
     let [record] = &log.records[..] else { return Err(format!("{} records", log.records.len()).into()) };
     assert!(Defect::RightForOneShape.verdict_is_right(&record.cell, &record.verdict), "{:?}", record.verdict);
+    Ok(())
+}
+
+fn the_time_of_wrong_bits_is_none() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let output = run_harness(folder.path(), &["bench"])?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    let run = evidence::run::find(folder.path(), "latest")?;
+    let log = evidence::read_log(&run.join("records.jsonl"))?;
+    assert_eq!(log.records.len(), 5);
+    for record in &log.records {
+        let defect = Defect::of_operator_name(&record.cell.operator).ok_or("a record of an unknown operator")?;
+        assert!(defect.verdict_is_right(&record.cell, &record.verdict), "{}: {:?}", record.cell, record.verdict);
+        // What is shown as a time is one.
+        let rows = printed.matches(&format!("\u{2502} {} ", record.cell.operator)).count();
+        assert_eq!(rows, if defect == Defect::WrongLater { 0 } else { 2 }, "{}: {printed}", record.cell);
+    }
     Ok(())
 }
 

@@ -45,9 +45,13 @@ pub(crate) fn command(registry: &Registry, ask: &Ask, against: &str, asked: &Gat
     let matrix_hash = Selection::new(profile, evidence::Filters::default(), matrix.text().as_bytes()).matrix_hash;
     let here = env::current_dir()?;
     let baseline = Baseline::find(against, &here, &locations.output, &matrix_hash).map_err(GateError::from)?;
+    let design = Design::default();
     let comparison = Comparison {
         programs: programs(&baseline, asked.handicap),
-        design: Design::default(),
+        design: match asked.rounds {
+            Some(rounds) => design.with_one_look(rounds as usize),
+            None => design,
+        },
         cells: &cells,
         series: &asked.series,
     };

@@ -57,6 +57,11 @@ impl Default for Design {
 }
 
 impl Design {
+    /// This design with one look, after `rounds` rounds on any device.
+    pub fn with_one_look(self, rounds: usize) -> Self {
+        Self { cpu_rounds: vec![rounds], cuda_rounds: vec![rounds], ..self }
+    }
+
     /// Rounds at each look.
     pub fn rounds(&self, device: Device) -> &[usize] {
         match device {

@@ -52,6 +52,10 @@ pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> 
     let profiles = collect(&document.profiles, |entry| checker.profile(entry, &names))?;
     let names = Names { suites: &timed, ..names };
     let (benchmarks, benchmarks_place) = match &document.benchmarks {
+        Some(benchmarks) if timed.is_empty() => {
+            let message = "`benchmarks` run the suite `performance`, which is not among the `suites` of this matrix";
+            return Err(source.diagnostic(benchmarks.place, message));
+        }
         Some(benchmarks) => (collect(benchmarks, |entry| checker.profile(entry, &names))?, benchmarks.place),
         None => (Vec::new(), Place::START),
     };

@@ -15,7 +15,7 @@ const RIGHT: i32 = 920;
 const TOP: i32 = 50;
 const ROW_HEIGHT: i32 = 20;
 /// Ratios are drawn up to this one; longer bars are cut off, and their value says so.
-const LARGEST_RATIO: f64 = 5.0;
+const LARGEST_RATIO: f64 = 8.0;
 
 const TEXT: RGBColor = RGBColor(40, 40, 40);
 const GRID: RGBColor = RGBColor(200, 200, 200);
@@ -26,6 +26,9 @@ const UNLIMITED: RGBColor = RGBColor(110, 140, 180);
 
 /// An SVG image of these rows, in their order. It holds nothing that changes from run to run but the numbers.
 pub fn render(rows: &[Row<'_>]) -> String {
+    let largest = rows.iter().map(|row| row.facts.ratio.median).fold(2.0, f64::max).ceil().min(LARGEST_RATIO);
+    // Where a bar of this ratio ends.
+    let place = |ratio: f64| LEFT + (f64::from(RIGHT - LEFT) * ratio.min(largest) / largest).round() as i32;
     let height = TOP + ROW_HEIGHT * rows.len() as i32 + 10;
     let mut image = String::new();
     {
@@ -34,7 +37,7 @@ pub fn render(rows: &[Row<'_>]) -> String {
         const WRITES: &str = "a string takes every element";
         area.fill(&WHITE).expect(WRITES);
         let text = |text: String, x: i32, y: i32, color: &RGBColor| {
-            area.draw(&Text::new(text, (x, y), ("sans-serif", 13).into_font().color(color))).expect(WRITES);
+            area.draw(&Text::new(text, (x, y), ("sans-serif", 16).into_font().color(color))).expect(WRITES);
         };
         let line = |x: i32, color: &RGBColor| {
             let ends = vec![(x, TOP - 4), (x, height - 10)];
@@ -46,7 +49,7 @@ pub fn render(rows: &[Row<'_>]) -> String {
             8,
             &TEXT,
         );
-        for ratio in 1..=LARGEST_RATIO as i32 {
+        for ratio in 1..=largest as i32 {
             let x = place(f64::from(ratio));
             line(x, if ratio == 1 { &COPY } else { &GRID });
             text(ratio.to_string(), x - 3, TOP - 20, &TEXT);
@@ -61,7 +64,7 @@ pub fn render(rows: &[Row<'_>]) -> String {
             };
             text(label(row), 10, y + 3, &TEXT);
             area.draw(&Rectangle::new([(LEFT, y + 3), (place(ratio), y + 16)], color.filled())).expect(WRITES);
-            if let Some(limit) = row.limit {
+            if let Some(limit) = row.limit.filter(|limit| *limit <= largest) {
                 let x = place(limit);
                 area.draw(&PathElement::new(vec![(x, y), (x, y + 19)], TEXT.stroke_width(2))).expect(WRITES);
             }
@@ -75,9 +78,4 @@ pub fn render(rows: &[Row<'_>]) -> String {
 fn label(row: &Row<'_>) -> String {
     let Row { cell, facts, .. } = row;
     format!("{} {} {} {} {}", cell.operator, cell.device, cell.dtype, problem(cell), facts.series)
-}
-
-/// Where a bar of this ratio ends.
-fn place(ratio: f64) -> i32 {
-    LEFT + (f64::from(RIGHT - LEFT) * ratio.min(LARGEST_RATIO) / LARGEST_RATIO).round() as i32
 }

@@ -97,7 +97,9 @@ fn section(text: &mut String, run: &Published, folder: &str) {
     let others: Vec<_> = run
         .records
         .iter()
-        .filter(|record| record.outcome.is_some() && !measured.contains(record.cell.name.as_str()))
+        .filter(|record| {
+            record.cell.suite.is_timed() && record.outcome.is_some() && !measured.contains(record.cell.name.as_str())
+        })
         .collect();
     if !others.is_empty() {
         let _ = writeln!(text, "\nWithout a time that counts:\n");

@@ -94,9 +94,10 @@ pub fn problem(cell: &Cell) -> String {
 fn microseconds(seconds: f64) -> String {
     let microseconds = 1e6 * seconds;
     let digits = match microseconds {
-        ..10.0 => 3,
-        10.0..100.0 => 2,
-        100.0..1000.0 => 1,
+        // Where the digits that are left round to.
+        ..9.9995 => 3,
+        9.9995..99.995 => 2,
+        99.995..999.95 => 1,
         _ => 0,
     };
     format!("{microseconds:.digits$}")
@@ -125,9 +126,7 @@ mod tests {
 
     #[test]
     fn times_have_four_digits() {
-        assert_eq!(
-            [1.2345e-6, 12.345e-6, 123.45e-6, 12.345e-3].map(microseconds),
-            ["1.234", "12.35", "123.5", "12345"]
-        );
+        assert_eq!([1.2345e-6, 12.346e-6, 123.46e-6].map(microseconds), ["1.234", "12.35", "123.5"]);
+        assert_eq!([9.9999e-6, 99.999e-6, 999.99e-6].map(microseconds), ["10.00", "100.0", "1000"]);
     }
 }

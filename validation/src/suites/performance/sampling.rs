@@ -164,7 +164,7 @@ mod tests {
             let left = self.throttled_looks.get();
             self.throttled_looks.set(left.saturating_sub(1));
             let throttled = if left > 0 { vec!["thermal"] } else { Vec::new() };
-            Some(Ok(Reading { sm_mhz: 1000 + left as u32, memory_mhz: 3000, temperature_c: 40, throttled }))
+            Some(Ok(Reading { sm_mhz: 1000 + left.min(3) as u32, memory_mhz: 3000, temperature_c: 40, throttled }))
         }
     }
 
@@ -222,6 +222,6 @@ mod tests {
         let (facts, _) = run(0.0, &SETTINGS, u64::MAX);
         assert_eq!((facts.samples, facts.discarded, facts.ended), (0, 50, SamplingEnd::Throttled));
         let Some(crate::evidence::Fact::Known(gpu)) = facts.gpu else { panic!("{:?}", facts.gpu) };
-        assert_eq!(gpu.throttled, ["thermal"]);
+        assert_eq!((gpu.throttled, gpu.sm_mhz), (vec!["thermal".to_owned()], (1003, 1003)));
     }
 }
