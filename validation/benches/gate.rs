@@ -87,10 +87,8 @@ fn study(arguments: &Arguments) -> Result<bool, GateError> {
     let plan = Plan::expand_of(Kind::Benchmark, &matrix, "smoke", &machine, &registry, Zoned::now().date());
     let plan = plan.unwrap_or_else(|error| panic!("{error}"));
     let chosen = plan.cells.iter().filter(|planned| planned.cell.name.contains(&arguments.cells));
-    let cells: Vec<_> = chosen
-        .filter(|planned| planned.skip.is_none())
-        .map(|planned| Selected { planned, recording: None })
-        .collect();
+    let cells: Vec<_> =
+        chosen.filter(|planned| planned.skip.is_none()).map(|planned| Selected { planned, recording: None }).collect();
     for selected in &cells {
         println!("{}", selected.planned.cell.name);
     }
@@ -111,7 +109,7 @@ fn study(arguments: &Arguments) -> Result<bool, GateError> {
             *tally.conclusions.entry(word(record.conclusion)).or_default() += 1;
             tally.time += time;
             tally.longest = tally.longest.max(time);
-            let ratios: Vec<String> = record.units.iter().map(|unit| describe(unit)).collect();
+            let ratios: Vec<String> = record.units.iter().map(describe).collect();
             println!(
                 "{:>3}/{} handicap {:>4.1} %: {:<13} {:>5.1} s  {}",
                 number + 1,
@@ -156,10 +154,7 @@ fn programs(handicap: f64) -> Programs {
         program: env!("CARGO_BIN_EXE_validation").into(),
         arguments: arguments.iter().map(Into::into).collect(),
     };
-    Programs {
-        baseline: launch(&["measure"]),
-        candidate: launch(&["measure", "--slow-down", &handicap.to_string()]),
-    }
+    Programs { baseline: launch(&["measure"]), candidate: launch(&["measure", "--slow-down", &handicap.to_string()]) }
 }
 
 fn describe(unit: &gate::Unit) -> String {

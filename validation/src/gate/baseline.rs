@@ -139,14 +139,18 @@ fn build(given: &str, here: &Path) -> Result<PathBuf, BaselineError> {
     if env::var_os("NVCC").is_none() && nvcc.is_file() {
         cargo.env("NVCC", nvcc);
     }
-    // Its progress and its errors are for people. Variables of a surrounding cargo would change what it builds.
-    let status = cargo.stdin(Stdio::null()).env_remove("RUSTFLAGS").status();
-    let status = status.map_err(|error| failed(format!("cargo cannot be started: {error}; install Rust, or give a program")))?;
+    // Its progress and its errors are for people.
+    let status = cargo.stdin(Stdio::null()).status();
+    let status =
+        status.map_err(|error| failed(format!("cargo cannot be started: {error}; install Rust, or give a program")))?;
     if !status.success() {
         return Err(failed(format!("cargo failed ({status}), see above")));
     }
     fs::create_dir_all(folder.join(build)).map_err(system)?;
-    fs::copy(target.join(build).join("validation"), &program).map_err(system)?;
+    // Under another name first: a copy that was cut short must not be taken for the program.
+    let copy = program.with_extension("unfinished");
+    fs::copy(target.join(build).join("validation"), &copy).and_then(|_| fs::rename(&copy, &program)).map_err(system)?;
+    git(&["worktree", "remove", "--force", &source.to_string_lossy()]).map_err(failed)?;
     Ok(program)
 }
 
@@ -197,6 +201,27 @@ mod tests {
             let error = find(name, folder.path());
             assert!(error.contains(reason), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn a_revision_that_does_not_build_is_refused_and_says_which() {
+        let folder = tempfile::tempdir().unwrap();
+        let git = |arguments: &[&str]| {
+            run(Command::new("git")
+                .arg("-C")
+                .arg(folder.path())
+                .args(["-c", "user.name=a", "-c", "user.email=b"])
+                .args(arguments))
+            .unwrap()
+        };
+        git(&["init", "--quiet"]);
+        git(&["commit", "--quiet", "--allow-empty", "--message", "nothing to build"]);
+        let error = find("HEAD", folder.path());
+        let commit = git(&["rev-parse", "HEAD"]);
+        assert!(error.starts_with(&format!("cannot build the revision `HEAD ({commit})`: cargo failed")), "{error}");
+        // The checkout is kept, and the next attempt finds it.
+        assert!(folder.path().join("target/baseline").join(&commit).join("source/.git").exists());
+        assert_eq!(find("HEAD", folder.path()), error);
     }
 
     #[test]

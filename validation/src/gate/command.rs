@@ -87,8 +87,7 @@ struct Shown {
 
 impl Shown {
     fn new() -> Self {
-        let target =
-            if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30.green/dim}] round {pos} of {len}; {msg}")
             .expect("the template is constant")
             .progress_chars("=> ");

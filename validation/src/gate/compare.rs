@@ -145,7 +145,12 @@ impl<'a> State<'a> {
     }
 
     /// The blocks of one cell's units. The inner error is that of a process that could not go on.
-    fn cell(&mut self, trio: &mut Trio, selected: &Selected<'_>, number: usize) -> Result<Result<(), Failure>, GateError> {
+    fn cell(
+        &mut self,
+        trio: &mut Trio,
+        selected: &Selected<'_>,
+        number: usize,
+    ) -> Result<Result<(), Failure>, GateError> {
         let cell = &selected.planned.cell;
         let limit = Duration::from_millis(cell.limits.deadline_ms);
         let ready = match trio.prepare(&Subject::new(cell, selected.recording.clone()), limit) {
@@ -172,7 +177,7 @@ impl<'a> State<'a> {
             if unit.cell != cell.name || unit.decision().is_some() {
                 continue;
             }
-            let turn = self.comparison.design.turn(unit.series);
+            let turn = self.comparison.design.turn(unit.device, unit.series);
             let mut round = Round { blocks: Vec::new() };
             for _ in 0..self.comparison.design.blocks(cell.device) {
                 match trio.block(self.shuffled(), turn, limit) {
@@ -183,7 +188,9 @@ impl<'a> State<'a> {
             self.units[index].rounds.push(round);
         }
         // Once is enough: the same program computes the same in every round.
-        if number == 0 && let Err(failure) = trio.verify(limit) {
+        if number == 0
+            && let Err(failure) = trio.verify(limit)
+        {
             return stopped(failure);
         }
         Ok(Ok(()))
@@ -213,5 +220,9 @@ fn stopped(failure: Failure) -> Result<Result<(), Failure>, GateError> {
 }
 
 fn words(series: &[Series]) -> String {
-    if series.is_empty() { "all".to_owned() } else { series.iter().map(|series| series.name()).collect::<Vec<_>>().join(", ") }
+    if series.is_empty() {
+        "all".to_owned()
+    } else {
+        series.iter().map(|series| series.name()).collect::<Vec<_>>().join(", ")
+    }
 }

@@ -30,10 +30,13 @@ pub struct Design {
     pub cuda_blocks: usize,
     /// Batches that count in a turn, at most.
     pub batches: usize,
-    /// Milliseconds of a turn that do not count: the caches still hold what the process before needed.
-    pub warm_up_ms: u64,
-    /// Milliseconds after which a turn ends, if it has measured at least one batch.
-    pub turn_ms: u64,
+    /// Milliseconds at the beginning of a turn on the CPU that do not count: the caches still hold what another process
+    /// needed.
+    pub cpu_warm_up_ms: u64,
+    /// The same on a GPU, whose clocks fall while processes are being started.
+    pub cuda_warm_up_ms: u64,
+    /// Milliseconds after that after which no further batch begins, once there is one.
+    pub measure_ms: u64,
 }
 
 impl Default for Design {
@@ -48,10 +51,11 @@ impl Default for Design {
             cpu_rounds: vec![16, 32, 64],
             cuda_rounds: vec![5, 10, 20],
             cpu_blocks: 2,
-            cuda_blocks: 6,
+            cuda_blocks: 4,
             batches: 6,
-            warm_up_ms: 3,
-            turn_ms: 15,
+            cpu_warm_up_ms: 3,
+            cuda_warm_up_ms: 20,
+            measure_ms: 12,
         }
     }
 }
@@ -79,8 +83,12 @@ impl Design {
     }
 
     /// How one process measures when it is its turn.
-    pub(super) const fn turn(&self, series: Series) -> Turn {
-        Turn { series, warm_up_ms: self.warm_up_ms, turn_ms: self.turn_ms, batches: self.batches }
+    pub(super) const fn turn(&self, device: Device, series: Series) -> Turn {
+        let warm_up_ms = match device {
+            Device::Cpu => self.cpu_warm_up_ms,
+            Device::Cuda => self.cuda_warm_up_ms,
+        };
+        Turn { series, warm_up_ms, measure_ms: self.measure_ms, batches: self.batches }
     }
 
     /// How often the data are judged at most.

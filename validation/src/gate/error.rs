@@ -49,7 +49,9 @@ pub enum GateError {
         source: HelloError,
     },
     /// A process runs somewhere else.
-    #[error("{who} measures on another machine ({says}) than this one ({here}): times of two machines cannot be compared")]
+    #[error(
+        "{who} measures on another machine ({says}) than this one ({here}): times of two machines cannot be compared"
+    )]
     OtherMachine {
         /// Whose process.
         who: Who,

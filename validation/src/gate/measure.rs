@@ -117,7 +117,9 @@ impl Gate {
         self.answer(&Answer::Prepared { series: stopwatch.series().to_vec(), inputs: hashes, gpu })?;
         loop {
             let result = match self.next()? {
-                Some(Request::Measure(turn)) => take_turn(&mut *stopwatch, turn).map(|seconds| Answer::Measured { seconds }),
+                Some(Request::Measure(turn)) => {
+                    take_turn(&mut *stopwatch, turn).map(|seconds| Answer::Measured { seconds })
+                }
                 Some(Request::Verify) => stopwatch.verify().map(|wrong| match wrong {
                     None => Answer::Verified,
                     Some(wrong) => Answer::Refused { reason: wrong.to_string() },
@@ -154,16 +156,17 @@ fn open<'a>(
 
 /// Batches until the turn is over.
 fn take_turn(stopwatch: &mut dyn Stopwatch, turn: Turn) -> Result<Vec<f64>, RunError> {
+    let is_over = |begin: Instant, milliseconds| begin.elapsed() >= Duration::from_millis(milliseconds);
     let begin = Instant::now();
-    let is_over = |milliseconds| begin.elapsed() >= Duration::from_millis(milliseconds);
     loop {
         stopwatch.time_call(turn.series)?;
-        if is_over(turn.warm_up_ms) {
+        if is_over(begin, turn.warm_up_ms) {
             break;
         }
     }
+    let begin = Instant::now();
     let mut seconds = vec![stopwatch.time_call(turn.series)?];
-    while seconds.len() < turn.batches && !is_over(turn.turn_ms) {
+    while seconds.len() < turn.batches && !is_over(begin, turn.measure_ms) {
         seconds.push(stopwatch.time_call(turn.series)?);
     }
     Ok(seconds)

@@ -96,8 +96,8 @@ pub struct Turn {
     pub series: Series,
     /// Milliseconds during which batches do not count; one batch at least.
     pub warm_up_ms: u64,
-    /// Milliseconds after which no further batch begins, once there is one.
-    pub turn_ms: u64,
+    /// Milliseconds after that after which no further batch begins, once there is one.
+    pub measure_ms: u64,
     /// The most batches.
     pub batches: usize,
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{
-    Decision, Estimate,
+    Decision, Estimate, Unit,
     record::{Conclusion, GateRecord},
 };
 
@@ -38,7 +38,7 @@ pub fn text(record: &GateRecord) -> String {
         }
     }
     let count = |wanted: &dyn Fn(Decision) -> bool| {
-        record.units.iter().filter_map(|unit| unit.decision()).filter(|&decision| wanted(decision)).count()
+        record.units.iter().filter_map(Unit::decision).filter(|&decision| wanted(decision)).count()
     };
     let regressions = count(&|decision| decision == Decision::Regression);
     let ambiguous = count(&|decision| matches!(decision, Decision::Ambiguous(_)));
@@ -46,7 +46,10 @@ pub fn text(record: &GateRecord) -> String {
     let (margin, resolution) = (100.0 * record.design.margin, 100.0 * record.design.resolution);
     let _ = match record.conclusion {
         Conclusion::Regression => {
-            write!(text, "REGRESSION: {regressions} of {units} are slower by more than {margin} %, {ambiguous} ambiguous")
+            write!(
+                text,
+                "REGRESSION: {regressions} of {units} are slower by more than {margin} %, {ambiguous} ambiguous"
+            )
         }
         Conclusion::Ambiguous => write!(
             text,

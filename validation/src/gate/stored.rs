@@ -50,7 +50,8 @@ pub(super) fn find(given: &str, path: &Path, runs: &Path, matrix_hash: &str) -> 
     Some(StoredRun {
         other_machine: environment.as_ref().map(|environment| {
             let (then, now) = (&environment.host, Host::look());
-            (&then.cpu, &then.logical_cpus, then.memory_bytes.clone()) != (&now.cpu, &now.logical_cpus, now.memory_bytes)
+            (&then.cpu, &then.logical_cpus, then.memory_bytes.clone())
+                != (&now.cpu, &now.logical_cpus, now.memory_bytes)
         }),
         other_matrix: environment.map(|environment| environment.selection.matrix_hash != matrix_hash),
         folder,

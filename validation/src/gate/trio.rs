@@ -135,7 +135,9 @@ impl Trio {
             Answer::Measured { seconds } => {
                 Err(failed(ChildError::Garbage(format!("{seconds:?} are no times in seconds"))))
             }
-            other @ (Answer::Prepared { .. } | Answer::Verified | Answer::Refused { .. }) => Err(failed(unexpected(&other))),
+            other @ (Answer::Prepared { .. } | Answer::Verified | Answer::Refused { .. }) => {
+                Err(failed(unexpected(&other)))
+            }
         }
     }
 

@@ -44,7 +44,8 @@ impl Unit {
 /// Judges all units after look number `look`, by the rounds that belong to it.
 pub(super) fn judge(units: &mut [Unit], design: &Design, look: usize) {
     let measured: Vec<usize> = (0..units.len()).filter(|&index| units[index].failure.is_none()).collect();
-    let names: Vec<String> = measured.iter().map(|&index| format!("{}::{}", units[index].cell, units[index].series)).collect();
+    let names: Vec<String> =
+        measured.iter().map(|&index| format!("{}::{}", units[index].cell, units[index].series)).collect();
     let questions: Vec<(&str, &[Round], Settled)> = measured
         .iter()
         .zip(&names)

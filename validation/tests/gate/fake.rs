@@ -2,9 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
-use robocache_core::{
-    distribution::Distribution, dtype::DType, parameters::Parameters, random::Seed, timing::Series,
-};
+use robocache_core::{distribution::Distribution, dtype::DType, parameters::Parameters, random::Seed, timing::Series};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use validation::{

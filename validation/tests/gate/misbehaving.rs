@@ -51,7 +51,8 @@ fn what_it_prints_is_no_answer() {
     let scripts = Scripts::new();
     let honest = Script::taking(1e-3);
     // The same words on standard output, before those on the connection.
-    let noisy = Script { measure: format!("echo '{{\"measured\":{{\"seconds\":[9.0]}}}}'; {}", honest.measure), ..honest };
+    let noisy =
+        Script { measure: format!("echo '{{\"measured\":{{\"seconds\":[9.0]}}}}'; {}", honest.measure), ..honest };
     let record = scripts.compare(&Script::taking(1e-3), &noisy).unwrap();
     assert_eq!(record.conclusion, Conclusion::NoRegression);
 }

@@ -62,7 +62,10 @@ fn a_series_that_the_device_does_not_have_leaves_nothing() {
 fn a_program_that_does_not_measure_is_refused_with_what_it_said() {
     let scripts = Scripts::new();
     for (text, expected) in [
-        ("#!/bin/sh\necho \"error: unrecognized subcommand 'measure'\" >&2\nexit 2\n", "(exit code 2); it printed: error: unrec"),
+        (
+            "#!/bin/sh\necho \"error: unrecognized subcommand 'measure'\" >&2\nexit 2\n",
+            "(exit code 2); it printed: error: unrec",
+        ),
         ("#!/bin/sh\nexit 0\n", "ended without an answer (exit code 0)"),
         ("#!/bin/sh\necho hello >&0\nsleep 100\n", "broke the protocol: expected value"),
     ] {

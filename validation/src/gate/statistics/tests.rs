@@ -22,8 +22,7 @@ struct Noise {
 }
 
 /// A shared machine, as it was measured: processes differ by a percent, a few by much more; batches by less.
-const SHARED: Noise =
-    Noise { process: 0.012, batch: 0.006, drift: 0.2, burst: (0.01, 0.3), control: 0.0 };
+const SHARED: Noise = Noise { process: 0.012, batch: 0.006, drift: 0.2, burst: (0.01, 0.3), control: 0.0 };
 
 struct Machine {
     noise: Noise,
@@ -77,8 +76,7 @@ impl Machine {
 /// One comparison of `slow_downs.len()` units, measured until all are decided: the decisions and the rounds it took.
 fn compare(noise: Noise, slow_downs: &[f64], number: u64) -> (Vec<Decision>, usize) {
     let design = Design { seed: number, ..Design::default() };
-    let mut machine =
-        Machine { noise, generator: Seed::root(number).derive("simulation").generator(), burst_turns: 0 };
+    let mut machine = Machine { noise, generator: Seed::root(number).derive("simulation").generator(), burst_turns: 0 };
     let mut units: Vec<(String, Vec<Round>, Settled)> =
         (0..slow_downs.len()).map(|index| (format!("unit {index}"), Vec::new(), Settled::No)).collect();
     let most = *design.cpu_rounds.last().unwrap();
