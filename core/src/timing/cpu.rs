@@ -259,14 +259,17 @@ mod tests {
     use super::*;
     use crate::{distribution::Distribution, operators, parameters::Parameters, random::Seed};
 
-    #[test]
-    fn a_call_and_a_copy_take_time_in_each_series_of_a_cpu_and_in_no_other() {
-        let registry = operators::registry();
+    fn small_problem() -> Box<dyn Problem> {
         let mut parameters = Parameters::default();
         for (name, extent) in [("b", 2), ("s", 20), ("d", 8), ("t", 30)] {
             parameters.set(name, crate::parameters::Value::Integer(extent));
         }
-        let problem = registry.get("resample").unwrap().problem(crate::dtype::DType::F32, &parameters).unwrap();
+        operators::registry().get("resample").unwrap().problem(crate::dtype::DType::F32, &parameters).unwrap()
+    }
+
+    #[test]
+    fn a_call_and_a_copy_take_time_in_each_series_of_a_cpu_and_in_no_other() {
+        let problem = small_problem();
         let inputs = problem.generate(Distribution::Uniform, Seed::root(1));
         let mut stopwatch = CpuStopwatch::new(&*problem, inputs, CpuOptions::default()).unwrap();
         for series in stopwatch.series().to_vec() {
@@ -278,5 +281,21 @@ mod tests {
         stopwatch.sets[1].outputs[0].bytes_mut()[3] ^= 1;
         let wrong = stopwatch.verify().unwrap().unwrap();
         assert_eq!((wrong.set, wrong.output.as_str()), (1, "y"));
+    }
+
+    #[test]
+    fn a_slow_down_lengthens_calls_by_its_fraction_at_least() {
+        let problem = small_problem();
+        let inputs = problem.generate(Distribution::Uniform, Seed::root(1));
+        let mut stopwatch = CpuStopwatch::new(&*problem, inputs, CpuOptions::default()).unwrap();
+        for series in CpuStopwatch::SERIES {
+            let mut fastest = |fraction| {
+                stopwatch.slow_down(fraction).unwrap();
+                (0..20).map(|_| stopwatch.time_call(*series).unwrap()).fold(f64::INFINITY, f64::min)
+            };
+            let (plain, slow) = (fastest(0.0), fastest(3.0));
+            assert!(slow > 2.0 * plain, "{series}: {plain} s, and {slow} s slowed down");
+        }
+        assert_eq!(stopwatch.verify().unwrap(), None);
     }
 }

@@ -402,6 +402,26 @@ mod tests {
 
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
+    fn a_slow_down_lengthens_calls_by_its_fraction_and_copies_not_at_all() {
+        let device = Device::open(0).unwrap();
+        let problem = resample(8);
+        let inputs = problem.generate(Distribution::Uniform, Seed::root(1));
+        let mut stopwatch = CudaStopwatch::new(&device, &*problem, &inputs).unwrap();
+        let fastest = |stopwatch: &mut CudaStopwatch<'_>, series| {
+            (0..10).map(|_| stopwatch.time_call(series).unwrap()).fold(f64::INFINITY, f64::min)
+        };
+        for series in CudaStopwatch::SERIES {
+            stopwatch.slow_down(0.0).unwrap();
+            let plain = fastest(&mut stopwatch, *series);
+            stopwatch.slow_down(0.5).unwrap();
+            let ratio = fastest(&mut stopwatch, *series) / plain;
+            assert!((1.4..1.6).contains(&ratio), "{series}: {ratio}");
+        }
+        assert_eq!(stopwatch.verify().unwrap(), None);
+    }
+
+    #[test]
+    #[ignore = "needs an NVIDIA GPU"]
     fn an_output_that_is_not_as_expected_is_found() {
         let device = Device::open(0).unwrap();
         let problem = resample(2);

@@ -35,7 +35,7 @@ pub use self::{
     design::Design,
     error::{GateError, Who},
     measure::{MeasureError, serve},
-    record::{Conclusion, FORMAT, GateRecord},
+    record::{Conclusion, FORMAT, GateRecord, GateRecordError},
     report::text,
     statistics::{Block, Decision, Doubt, Estimate, Judgement, Round, Turn},
     stored::StoredRun,

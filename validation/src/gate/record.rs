@@ -29,6 +29,23 @@ pub struct GateRecord {
     pub units: Vec<Unit>,
 }
 
+/// Why a record cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum GateRecordError {
+    /// It is damaged.
+    #[error("gate.json is damaged: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A later version of this program wrote it.
+    #[error("gate.json: format {0} is newer than {FORMAT}, the newest that this program reads")]
+    Newer(u32),
+}
+
+/// What every version of the file has.
+#[derive(Deserialize)]
+struct Version {
+    format: u32,
+}
+
 /// What is concluded of all units together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,6 +96,15 @@ impl GateRecord {
             unit::judge(&mut units, design, look);
         }
         Self { design: design.clone(), conclusion: Conclusion::of(&units), units, ..self.clone() }
+    }
+
+    /// From the file's content.
+    pub fn from_json(text: &[u8]) -> Result<Self, GateRecordError> {
+        let Version { format } = serde_json::from_slice(text)?;
+        if format > FORMAT {
+            return Err(GateRecordError::Newer(format));
+        }
+        Ok(serde_json::from_slice(text)?)
     }
 
     /// The file's content.

@@ -1,7 +1,16 @@
 //! `validation bench --against` at its boundary.
 
-use std::fs;
+use std::{
+    fs,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use validation::gate::{Conclusion, Decision, GateRecord};
 
 use crate::project::{Ended, Project, program};
@@ -15,7 +24,7 @@ fn against_itself(project: &Project, more: &[&str]) -> Ended {
 }
 
 fn record(project: &Project) -> GateRecord {
-    serde_json::from_slice(&fs::read(project.only_run().join("gate.json")).unwrap()).unwrap()
+    GateRecord::from_json(&fs::read(project.only_run().join("gate.json")).unwrap()).unwrap()
 }
 
 #[test]
@@ -96,8 +105,36 @@ fn stored_times_are_refused_and_said_to_be_of_another_machine_or_matrix() {
 }
 
 #[test]
+fn an_interrupted_comparison_ends_at_once_and_leaves_no_process() {
+    let project = Project::new();
+    let mut command = program();
+    command.arg("bench").arg("--matrix").arg(project.matrix()).arg("--output").arg(project.output());
+    command.args(["--against", PROGRAM, "--rounds", "10000", "resample::cpu"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let measuring = || {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap_or_default();
+        children.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let begin = Instant::now();
+    while measuring().len() < 3 {
+        assert!(begin.elapsed() < Duration::from_secs(30), "three processes never ran");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let processes = measuring();
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(130), "{}", ended.printed());
+    assert!(begin.elapsed() < Duration::from_secs(40));
+    for process in processes {
+        let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    }
+    assert!(!project.output().exists());
+}
+
+#[test]
 fn measuring_by_hand_is_refused() {
-    let output = program().arg("measure").stdin(std::process::Stdio::null()).output().unwrap();
+    let output = program().arg("measure").stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(4));
     assert!(String::from_utf8_lossy(&output.stderr).contains("not by hand"));
 }
