@@ -64,7 +64,7 @@ pub struct MeasureArguments {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct GateArguments {
     /// Compare this program with another one, or with a git revision, which is built first, instead of recording times.
-    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume"])]
+    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume", "list"])]
     pub against: Option<String>,
     /// Slow this program down by a fraction, such as 0.03, to see that the comparison notices.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = fraction, requires = "against")]
@@ -89,7 +89,7 @@ fn fraction(text: &str) -> Result<f64, String> {
 #[derive(Debug, Clone, clap::Args)]
 pub struct BenchArguments {
     /// Run nothing, and write docs/perf_numbers.md beside the matrix from these runs: their folders or their names.
-    #[arg(long, value_name = "RUN", num_args = 1..)]
+    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["profile", "resume", "list", "exact", "skip"])]
     pub render: Vec<String>,
     /// What to compare this program with.
     #[command(flatten)]
@@ -130,6 +130,16 @@ pub struct UnsupportedOption {
     pub option: &'static str,
     /// What to do instead.
     pub instead: &'static str,
+}
+
+impl BenchArguments {
+    /// Refuses what would otherwise be ignored, besides what [`RunArguments::check`] refuses.
+    pub fn check(&self) -> Result<(), UnsupportedOption> {
+        match self.run.selection.test_threads {
+            Some(_) => Err(UnsupportedOption { option: "--test-threads", instead: "timed cells run one at a time" }),
+            None => Ok(()),
+        }
+    }
 }
 
 impl RunArguments {
@@ -179,6 +189,18 @@ mod tests {
         assert!(check("validation --format json").is_err());
         assert!(check("validation --list --format json").is_ok());
         assert!(Cli::try_parse_from(["validation", "-q"]).unwrap().run.is_quiet());
+    }
+
+    #[test]
+    fn a_benchmark_ignores_no_option_either() {
+        let parse = |line: &str| match Cli::try_parse_from(line.split(' ')).map(|cli| cli.command) {
+            Ok(Some(Command::Bench(arguments))) => Some(*arguments),
+            Ok(_) | Err(_) => None,
+        };
+        assert!(parse("validation bench --profile full fuse").unwrap().check().is_ok());
+        assert!(parse("validation bench --test-threads 2").unwrap().check().is_err());
+        assert_eq!(parse("validation bench --render a b --output c").unwrap().render, ["a", "b"]);
+        assert!(parse("validation bench --render a --profile full").is_none());
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! | execute | a cell, in a [`worker`] process     | [`observation::Outcome`]: facts  | [`supervisor`], [`suites`] |
 //! | judge   | a cell and its outcome              | [`verdict::Verdict`]             | [`verdict`]     |
 //! | append  | cell, outcome and verdict           | [`evidence::Record`], durable    | [`evidence`]    |
-//! | render  | records                             | terminal, JUnit                  | [`report`]      |
+//! | render  | records                             | terminal, JUnit, SVG             | [`report`]      |
 //!
 //! Expanding and judging are pure. Reports see records and nothing else.
 

@@ -78,6 +78,7 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
             shown(validate(registry, &ask))
         }
         Some(Command::Bench(arguments)) => {
+            let checked = arguments.check();
             let BenchArguments { render, gate, run: arguments } = *arguments;
             let ask = Ask {
                 arguments,
@@ -86,10 +87,11 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
                 empty_selection: EmptySelection::IsRefused,
             };
             set_colors(ask.arguments.selection.color);
-            shown(match (&gate.against, render.is_empty()) {
-                (Some(against), _) => gate::command(registry, &ask, against, &gate),
-                (None, true) => validate(registry, &ask),
-                (None, false) => numbers::write_document(&ask.arguments, &render),
+            shown(match (checked, &gate.against, render.is_empty()) {
+                (Err(unsupported), _, _) => Err(unsupported.into()),
+                (Ok(()), Some(against), _) => gate::command(registry, &ask, against, &gate),
+                (Ok(()), None, true) => validate(registry, &ask),
+                (Ok(()), None, false) => numbers::write_document(&ask.arguments, &render),
             })
         }
     };

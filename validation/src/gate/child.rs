@@ -18,7 +18,10 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{Signal, killpg},
+    sys::{
+        signal::{Signal, killpg},
+        wait::{Id, WaitPidFlag, WaitStatus, waitid},
+    },
     unistd::Pid,
 };
 
@@ -50,6 +53,8 @@ pub(super) struct Child {
     socket: UnixStream,
     received: Vec<u8>,
     printed: File,
+    /// Its status once it was killed; the inner `None` if it would not end.
+    reaped: Option<Option<ExitStatus>>,
 }
 
 /// Why a process gave no answer.
@@ -116,7 +121,7 @@ impl Launch {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(OwnedFd::from(theirs));
         command.stdout(printed.try_clone()?).stderr(printed.try_clone()?).process_group(0);
-        Ok(Child { process: command.spawn()?, socket, received: Vec::new(), printed })
+        Ok(Child { process: command.spawn()?, socket, received: Vec::new(), printed, reaped: None })
     }
 }
 
@@ -189,28 +194,44 @@ impl Child {
         Ok(read)
     }
 
-    fn has_ended(&mut self) -> bool {
-        !matches!(self.process.try_wait(), Ok(None))
+    /// Whether the process ended. It is left unreaped, so that its number, which names its group too, cannot pass to a
+    /// stranger before the group is killed.
+    fn has_ended(&self) -> bool {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        !matches!(waitid(Id::Pid(self.pid()), flags), Ok(WaitStatus::StillAlive))
     }
 
     /// How it ended, or that it closed its connection.
     fn death(&mut self) -> ChildError {
-        let how = match self.wait() {
+        let begin = Instant::now();
+        while !self.has_ended() && begin.elapsed() < GRACE {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let ended = self.has_ended();
+        let how = match self.end().filter(|_| ended) {
             Some(status) => describe(status),
-            None => "it closed its connection and lives on".to_owned(),
+            None => "it closed its connection and lived on".to_owned(),
         };
         ChildError::Died { how, printed: self.tail() }
     }
 
-    fn wait(&mut self) -> Option<ExitStatus> {
-        let begin = Instant::now();
-        loop {
-            match self.process.try_wait() {
-                Ok(Some(status)) => return Some(status),
-                Ok(None) if begin.elapsed() < GRACE => thread::sleep(Duration::from_millis(1)),
-                Ok(None) | Err(_) => return None,
+    /// Kills it and what it started. It may be stuck in a driver, and is then left behind.
+    fn end(&mut self) -> Option<ExitStatus> {
+        if self.reaped.is_none() {
+            // Fails only if nothing is left to be killed.
+            let _ = killpg(self.pid(), Signal::SIGKILL);
+            let begin = Instant::now();
+            while matches!(self.process.try_wait(), Ok(None)) && begin.elapsed() < GRACE {
+                thread::sleep(Duration::from_micros(200));
             }
+            self.reaped = Some(self.process.try_wait().ok().flatten());
         }
+        self.reaped.flatten()
+    }
+
+    fn pid(&self) -> Pid {
+        // Linux keeps process identifiers below 2^22.
+        Pid::from_raw(self.process.id() as i32)
     }
 
     /// The end of what it printed, as far as that is known.
@@ -229,11 +250,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // One that ended was reaped when that was seen, and its number may be a stranger's by now.
-        if matches!(self.process.try_wait(), Ok(None)) {
-            let _ = killpg(Pid::from_raw(self.process.id() as i32), Signal::SIGKILL);
-            self.wait();
-        }
+        self.end();
     }
 }
 

@@ -57,11 +57,11 @@ pub(crate) fn command(registry: &Registry, ask: &Ask, against: &str, asked: &Gat
     };
     let shown = Shown::new();
     let record = run(&comparison, against, asked.handicap, &mut |progress| shown.show(progress))?;
-    shown.bar.finish_and_clear();
+    shown.finish();
 
     anstream::println!("{}", text(&record));
     if !skipped.is_empty() {
-        anstream::println!("{} selected cells cannot run here and were not compared", skipped.len());
+        anstream::println!("not compared, because they cannot run here: {} selected cells", skipped.len());
     }
     let run = evidence::open(&locations.output, &matrix, (ask.kind, profile), &machine, &ask.arguments)?;
     let path = run.write_report(FILE, record.to_json().as_bytes())?;
@@ -80,24 +80,36 @@ pub(super) fn programs(baseline: &Baseline, handicap: f64) -> Programs {
     Programs { baseline, candidate: Launch { program: THIS_PROGRAM.into(), arguments } }
 }
 
-/// What people see meanwhile: on a terminal a bar, elsewhere nothing, as a comparison takes seconds.
+/// What people see meanwhile: on a terminal a bar, elsewhere a line for each look.
 struct Shown {
-    bar: ProgressBar,
+    bar: Option<ProgressBar>,
 }
 
 impl Shown {
     fn new() -> Self {
-        let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30.green/dim}] round {pos} of {len}; {msg}")
             .expect("the template is constant")
             .progress_chars("=> ");
-        Self { bar: ProgressBar::with_draw_target(Some(1), target).with_style(style) }
+        let bar = || ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr()).with_style(style);
+        Self { bar: stderr().is_terminal().then(bar) }
     }
 
     fn show(&self, progress: Progress) {
         let Progress { rounds, rounds_at_look, units, decided } = progress;
-        self.bar.set_length(rounds_at_look as u64);
-        self.bar.set_position(rounds as u64);
-        self.bar.set_message(format!("{decided} of {units} decided"));
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(rounds_at_look as u64);
+                bar.set_position(rounds as u64);
+                bar.set_message(format!("{decided} of {units} decided"));
+            }
+            None if rounds == rounds_at_look => eprintln!("{rounds} rounds of {} series", units - decided),
+            None => {}
+        }
+    }
+
+    fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
     }
 }

@@ -121,7 +121,7 @@ pub struct PerformanceSettings {
     pub series_ms: u64,
     /// Milliseconds for which each series is called before its samples count.
     pub warm_up_ms: u64,
-    /// The thresholds that are set for this very cell.
+    /// The thresholds that are set for this very cell; none in the settings of the suite.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(skip)]
     pub thresholds: Vec<Threshold>,
@@ -146,6 +146,10 @@ impl PerformanceSettings {
         }
         if self.series_ms == 0 {
             return Err(InvalidSetting { setting: "series_ms", rule: "it must be at least 1" });
+        }
+        if !self.thresholds.is_empty() {
+            let rule = "thresholds stand beside the settings, with the cells that they are for";
+            return Err(InvalidSetting { setting: "thresholds", rule });
         }
         Ok(())
     }
@@ -207,7 +211,7 @@ mod tests {
     #[test]
     fn samples_of_which_no_interval_can_be_made_are_refused() {
         let fault = |change: fn(&mut PerformanceSettings)| {
-            let mut changed = performance();
+            let mut changed = PerformanceSettings { thresholds: Vec::new(), ..performance() };
             change(&mut changed);
             SuiteSettings::Performance(changed).check().err().map(|invalid| invalid.setting)
         };
@@ -216,6 +220,7 @@ mod tests {
         assert_eq!(fault(|settings| settings.noise = 0.0), Some("noise"));
         assert_eq!(fault(|settings| settings.noise = f64::NAN), Some("noise"));
         assert_eq!(fault(|settings| settings.series_ms = 0), Some("series_ms"));
+        assert_eq!(fault(|settings| settings.thresholds = performance().thresholds), Some("thresholds"));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! A process that fails in the middle makes its unit ambiguous, with the reason, and never hangs the comparison.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use validation::gate::{Conclusion, Decision, Doubt};
@@ -65,4 +68,22 @@ fn wrong_results_are_not_compared() {
     let record = scripts.compare(&Script::taking(1e-3), &candidate).unwrap();
     assert_eq!(record.conclusion, Conclusion::Ambiguous);
     assert_eq!(record.units[0].failure.as_deref(), Some("this program refused: `y` has other bits"));
+}
+
+#[test]
+fn what_a_dead_process_started_dies_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let pid = folder.path().join("pid");
+    let found = failure(&format!("sleep 100 & echo $! > {}; exit 3", pid.display()));
+    assert_eq!(found, "this program ended without an answer (exit code 3)");
+    let grandchild = fs::read_to_string(pid).unwrap();
+    let begin = Instant::now();
+    loop {
+        let state = fs::read_to_string(format!("/proc/{}/stat", grandchild.trim())).unwrap_or_default();
+        if state.is_empty() || state.contains(") Z ") {
+            break;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(5), "{state}");
+        thread::sleep(Duration::from_millis(5));
+    }
 }

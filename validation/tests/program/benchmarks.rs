@@ -4,7 +4,7 @@ use std::fs;
 
 use robocache_core::timing::Series;
 use validation::{
-    evidence::Record,
+    evidence::{Fact, Record},
     observation::{Observation, Outcome, PerformanceFacts},
     verdict::Verdict,
 };
@@ -105,4 +105,21 @@ fn without_a_gpu_its_cells_are_skipped_and_nothing_else_is_green() {
     }
     let ended = Project::new().bench(&["::cuda::"]);
     assert_eq!(ended.code, Some(3), "{}", ended.printed());
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn a_gpu_is_timed_in_its_three_series_and_watched_meanwhile() {
+    let project = Project::new();
+    let ended = project.bench(&["::cuda::"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.printed());
+    for record in project.records() {
+        let facts = facts(&record);
+        let names: Vec<_> = facts.series.iter().map(|series| series.series).collect();
+        assert_eq!(names, [Series::Cold, Series::Stream, Series::Graph]);
+        for series in &facts.series {
+            assert!(matches!(&series.gpu, Some(Fact::Known(gpu)) if gpu.sm_mhz.0 > 0), "{:?}", series.gpu);
+            assert!(series.median_seconds > 0.0 && series.median_seconds < 1e-3, "{}", series.median_seconds);
+        }
+    }
 }

@@ -9,59 +9,18 @@ use std::{
 use robocache_core::{dtype::DType, timing::Series};
 use validation::{
     cell::Device,
-    evidence::{Fact, Record},
+    evidence::Record,
     matrix::Kind,
     numbers::Published,
-    observation::{GpuConditions, Observation, Outcome, PerformanceFacts, RatioFacts, SamplingEnd, SeriesFacts},
+    observation::{Observation, Outcome},
     report::{chart, numbers, performance},
-    suites::{PerformanceSettings, SuiteSettings, Threshold},
     verdict::Verdict,
 };
 
 use crate::{
-    fixture::{cell, fixed_environment, passed},
+    fixture::{cell, fixed_environment, passed, series, timed},
     project::{Project, program},
 };
-
-fn series(series: Series, microseconds: f64, ratio: f64) -> SeriesFacts {
-    SeriesFacts {
-        series,
-        samples: 40,
-        discarded: 1,
-        ended: SamplingEnd::Quiet,
-        median_seconds: microseconds / 1e6,
-        minimum_seconds: microseconds / 1.02e6,
-        mean_seconds: microseconds / 0.99e6,
-        noise: 0.0123,
-        bytes_per_second: 400e6 / (microseconds / 1e6),
-        copy_seconds: microseconds / 1e6 / ratio,
-        ratio: RatioFacts { median: ratio, low: 0.99 * ratio, high: 1.005 * ratio },
-        gpu: Some(Fact::Known(GpuConditions {
-            sm_mhz: (1755, 1980),
-            memory_mhz: (3201, 3201),
-            temperature_c: (35, 41),
-            throttled: Vec::new(),
-        })),
-    }
-}
-
-fn timed(operator: &str, device: Device, dtype: DType, problem: &str, limit: f64, series: Vec<SeriesFacts>) -> Record {
-    let mut record = passed(problem);
-    record.cell.name = format!("performance::{operator}::{device}::{dtype}::{problem}::uniform");
-    record.cell.suite = SuiteSettings::Performance(PerformanceSettings {
-        samples: 20,
-        most_samples: 200,
-        noise: 0.01,
-        series_ms: 1000,
-        warm_up_ms: 100,
-        thresholds: vec![Threshold { series: Series::Cold, at_most_of_copy: limit }],
-    });
-    operator.clone_into(&mut record.cell.operator);
-    (record.cell.device, record.cell.dtype) = (device, dtype);
-    let facts = PerformanceFacts { bytes_moved: 400_000_000, sets: 2, series, wrong_output: None };
-    record.outcome = Some(Outcome::Observed(Box::new(Observation::Performance(facts.into()))));
-    record
-}
 
 fn records() -> Vec<Record> {
     let mut wrong = timed("resample", Device::Cuda, DType::F16, "b4", 1.0, vec![series(Series::Cold, 1.0, 0.01)]);
