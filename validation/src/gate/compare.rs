@@ -132,7 +132,7 @@ impl<'a> State<'a> {
 
     /// Starts three processes of the programs that were compared so far.
     fn start(&mut self) -> Result<Trio, GateError> {
-        let (trio, now) = Trio::start(&self.comparison.programs)?;
+        let (trio, now) = Trio::start(&self.comparison.programs, self.shuffled())?;
         let before = self.hellos.get_or_insert_with(|| now.clone());
         for (who, before, now) in
             [(Who::Baseline, &before.baseline, &now.baseline), (Who::Candidate, &before.candidate, &now.candidate)]
@@ -153,7 +153,7 @@ impl<'a> State<'a> {
     ) -> Result<Result<(), Failure>, GateError> {
         let cell = &selected.planned.cell;
         let limit = Duration::from_millis(cell.limits.deadline_ms);
-        let ready = match trio.prepare(&Subject::new(cell, selected.recording.clone()), limit) {
+        let ready = match trio.prepare(&Subject::new(cell, selected.recording.clone()), self.shuffled(), limit) {
             Ok(ready) => ready,
             Err(Failure { who, source: source @ ChildError::Refused(_) }) if number == 0 => {
                 return Err(GateError::Unprepared { who, cell: cell.name.clone(), source });

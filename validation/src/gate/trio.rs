@@ -71,13 +71,17 @@ pub(super) struct Ready {
 }
 
 impl Trio {
-    /// Starts all three and checks that they may be compared.
-    pub(super) fn start(programs: &Programs) -> Result<(Self, Hellos), GateError> {
+    /// Starts all three, in this order, and checks that they may be compared.
+    pub(super) fn start(programs: &Programs, order: [Role; 3]) -> Result<(Self, Hellos), GateError> {
         let start = |role: Role| {
             let launch = if role == Role::Candidate { &programs.candidate } else { &programs.baseline };
             launch.start().map_err(|source| GateError::Start { who: role.who(), source })
         };
-        let mut children = [start(Role::Baseline)?, start(Role::Candidate)?, start(Role::Control)?];
+        let mut started = [const { None }; 3];
+        for role in order {
+            started[role as usize] = Some(start(role)?);
+        }
+        let mut children = started.map(|child| child.expect("an order holds every role once"));
         let mut hellos = Vec::new();
         for (role, child) in ROLES.into_iter().zip(&mut children) {
             let hello = child.greet(HELLO_LIMIT);
@@ -92,11 +96,11 @@ impl Trio {
         Ok((Self { children }, hellos))
     }
 
-    /// Has all three prepare at once.
-    pub(super) fn prepare(&mut self, subject: &Subject, limit: Duration) -> Result<Ready, Failure> {
+    /// Has all three prepare at once, asked in this order.
+    pub(super) fn prepare(&mut self, subject: &Subject, order: [Role; 3], limit: Duration) -> Result<Ready, Failure> {
         let request = Request::Prepare(Box::new(subject.clone()));
-        for child in &mut self.children {
-            child.ask(&request);
+        for role in order {
+            self.children[role as usize].ask(&request);
         }
         let mut prepared = Vec::new();
         for (role, child) in ROLES.into_iter().zip(&mut self.children) {

@@ -8,29 +8,36 @@ const TRIMMED: f64 = 0.25;
 /// Resamples; the standard error is then itself uncertain by about 2 %.
 const RESAMPLES: usize = 1000;
 
-/// The mean of the middle half.
-pub(super) fn trimmed_mean(values: &mut [f64]) -> f64 {
+/// The mean of the middle half of `values`.
+fn trimmed_mean(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let cut = (values.len() as f64 * TRIMMED) as usize;
     let middle = &values[cut..values.len() - cut];
     middle.iter().sum::<f64>() / middle.len() as f64
 }
 
-/// The standard error of the trimmed mean of `values`: its standard deviation over samples drawn from them with
-/// replacement (Efron and Tibshirani, *An Introduction to the Bootstrap*, chapter 6).
-pub(super) fn standard_error(values: &[f64], generator: &mut ChaCha8Rng) -> f64 {
-    let mut resample = vec![0.0; values.len()];
-    let means: Vec<f64> = (0..RESAMPLES)
+/// Where pairs lie: half way between the trimmed means of their first and of their second numbers.
+pub(super) fn location(pairs: &[(f64, f64)]) -> f64 {
+    let mut first: Vec<f64> = pairs.iter().map(|pair| pair.0).collect();
+    let mut second: Vec<f64> = pairs.iter().map(|pair| pair.1).collect();
+    f64::midpoint(trimmed_mean(&mut first), trimmed_mean(&mut second))
+}
+
+/// The standard error of the location of `pairs`: its standard deviation over samples drawn from them with replacement
+/// (Efron and Tibshirani, *An Introduction to the Bootstrap*, chapter 6).
+pub(super) fn standard_error(pairs: &[(f64, f64)], generator: &mut ChaCha8Rng) -> f64 {
+    let mut resample = vec![(0.0, 0.0); pairs.len()];
+    let locations: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
-            resample.fill_with(|| values[below(values.len(), generator)]);
-            trimmed_mean(&mut resample)
+            resample.fill_with(|| pairs[below(pairs.len(), generator)]);
+            location(&resample)
         })
         .collect();
-    let mean = means.iter().sum::<f64>() / means.len() as f64;
-    let squares: f64 = means.iter().map(|value| (value - mean).powi(2)).sum();
-    // Drawing from n numbers instead of from what they were drawn from makes it too small by this factor.
-    let degrees = (values.len() as f64 - 1.0).max(1.0);
-    (squares / means.len() as f64 * values.len() as f64 / degrees).sqrt()
+    let mean = locations.iter().sum::<f64>() / locations.len() as f64;
+    let squares: f64 = locations.iter().map(|value| (value - mean).powi(2)).sum();
+    // Drawing from n pairs instead of from what they were drawn from makes it too small by this factor.
+    let degrees = (pairs.len() as f64 - 1.0).max(1.0);
+    (squares / locations.len() as f64 * pairs.len() as f64 / degrees).sqrt()
 }
 
 /// A number below `limit`; its bias is below 2^-32 times the limit.
@@ -53,9 +60,9 @@ mod tests {
     #[test]
     fn the_standard_error_of_equal_numbers_is_zero_and_grows_with_their_spread() {
         let mut generator = Seed::root(1).generator();
-        assert_eq!(standard_error(&[3.0; 12], &mut generator), 0.0);
-        let narrow: Vec<f64> = (0..24).map(f64::from).collect();
-        let wide: Vec<f64> = narrow.iter().map(|value| 10.0 * value).collect();
+        assert_eq!(standard_error(&[(3.0, 1.0); 12], &mut generator), 0.0);
+        let narrow: Vec<(f64, f64)> = (0..24).map(f64::from).map(|value| (value, 2.0 * value)).collect();
+        let wide: Vec<(f64, f64)> = narrow.iter().map(|pair| (10.0 * pair.0, 10.0 * pair.1)).collect();
         let seed = Seed::root(2);
         let (narrow, wide) =
             (standard_error(&narrow, &mut seed.generator()), standard_error(&wide, &mut seed.generator()));

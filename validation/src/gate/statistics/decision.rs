@@ -104,7 +104,7 @@ pub fn judge(units: &[(&str, &[Round], Settled)], design: &Design, last_look: bo
 
 fn estimate(name: &str, rounds: &[Round], seed: u64) -> (Estimate, Estimate) {
     let seed = Seed::root(seed).derive("gate::resamples").derive(name);
-    let ratios: Vec<f64> = rounds.iter().map(Round::log_ratio).collect();
-    let controls: Vec<f64> = rounds.iter().map(Round::control_log_ratio).collect();
+    let ratios: Vec<(f64, f64)> = rounds.iter().map(Round::log_ratios).collect();
+    let controls: Vec<(f64, f64)> = rounds.iter().map(Round::control_log_ratio).map(|ratio| (ratio, ratio)).collect();
     (Estimate::new(&ratios, seed), Estimate::new(&controls, seed.derive("control")))
 }

@@ -17,11 +17,11 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// From the log ratios of at least two rounds. `seed` decides which resamples are drawn.
-    pub(super) fn new(log_ratios: &[f64], seed: Seed) -> Self {
+    /// From the log ratios of at least two rounds, two of each. `seed` decides which resamples are drawn.
+    pub(super) fn new(log_ratios: &[(f64, f64)], seed: Seed) -> Self {
         assert!(log_ratios.len() >= 2, "one round says nothing of the spread of rounds");
         Self {
-            log_ratio: bootstrap::trimmed_mean(&mut log_ratios.to_vec()),
+            log_ratio: bootstrap::location(log_ratios),
             standard_error: bootstrap::standard_error(log_ratios, &mut seed.generator()),
             degrees: log_ratios.len() - 1,
         }
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn rounds_that_all_say_the_same_leave_no_doubt() {
-        let estimate = Estimate::new(&[0.03125; 5], Seed::root(3));
+        let estimate = Estimate::new(&[(0.03125, 0.03125); 5], Seed::root(3));
         assert_eq!((estimate.p_value_above(1.01), estimate.p_value_below(1.01)), (0.0, 1.0));
         assert_eq!(estimate.lower_bound(0.005), estimate.upper_bound(0.005));
     }

@@ -41,12 +41,13 @@ impl Turn {
 }
 
 impl Round {
-    /// The mean over blocks of log(candidate / baseline), both turns of the baseline taken together.
-    pub(super) fn log_ratio(&self) -> f64 {
-        self.mean(|block| {
-            let baseline = f64::midpoint(block.baseline.log_seconds(), block.control.log_seconds());
-            block.candidate.log_seconds() - baseline
-        })
+    /// The means over blocks of log(candidate / baseline) and log(candidate / control).
+    ///
+    /// They are not averaged here: where processes are either fast or slow, each of the two is still symmetric if the
+    /// programs are equal, as exchanging two processes changes its sign; their average is not, and its trimmed mean is off.
+    pub(super) fn log_ratios(&self) -> (f64, f64) {
+        let log_ratio = |block: &Block, other: &Turn| block.candidate.log_seconds() - other.log_seconds();
+        (self.mean(|block| log_ratio(block, &block.baseline)), self.mean(|block| log_ratio(block, &block.control)))
     }
 
     /// The mean over blocks of log(control / baseline): what it finds is no difference between programs.
