@@ -6,6 +6,9 @@
 //! Each run is a whole `validation bench --against`, of the program against itself: without a handicap and with it,
 //! alternating, so that both meet the same moments of the machine. Required are no false alarm and 96 % caught; the
 //! study ends with status 1 otherwise. On a GPU: `--cells resample::cuda --series graph`.
+//!
+//! The slow-down is a pause at the end of each batch. Where the memory bus is shared with others, the next batch wins a
+//! part of a pause back, since memory has caught up meanwhile: on such machines study the series `hot`.
 
 use std::{
     collections::BTreeMap,
