@@ -8,7 +8,7 @@ use crate::{
     evidence::{Environment, Record, RunError, StorageError, read_log, run},
     exit::Exit,
     locations::Locations,
-    report::{last_attempts, numbers, performance},
+    report::{last_attempts, numbers, performance, print_line},
 };
 
 /// Why a run cannot be published.
@@ -57,10 +57,14 @@ pub(crate) fn write_document(arguments: &RunArguments, which: &[String]) -> Resu
     let path = locations.matrix.with_file_name("docs").join("perf_numbers.md");
     let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, document));
     written.map_err(StorageError::at("write", &path))?;
-    println!("{}\n\nEvidence is ignored by git unless it is published. To publish these runs:\n", path.display());
+    print_line(format_args!(
+        "{}\n\nEvidence is ignored by git unless it is published. To publish these runs:\n",
+        path.display()
+    ));
     for folder in &folders {
         let folder = folder.display();
-        println!("git add --force {folder}/{{environment.json,matrix.yaml,records.jsonl,performance.svg}}");
+        let files = "{environment.json,matrix.yaml,records.jsonl,performance.svg}";
+        print_line(format_args!("git add --force {folder}/{files}"));
     }
     Ok(Exit::Passed)
 }

@@ -12,6 +12,7 @@ mod repeat;
 pub mod summary;
 pub mod terminal;
 
+pub(crate) use output::print_line;
 pub(crate) use publish::last_attempts;
 pub use publish::{Asked, publish};
 pub use repeat::repeat_command;
