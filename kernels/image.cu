@@ -3,3 +3,4 @@
 #include "fuse.cu"
 #include "voxelize.cu"
 #include "compare.cu"
+#include "delay.cu"

@@ -1,7 +1,7 @@
 //! Names of the kernels in the image.
 
 /// Every kernel. A launcher that asks for another name has a typing error, not an old image.
-pub const ALL: [&str; 27] = [
+pub const ALL: [&str; 28] = [
     "resample_f32_f32",
     "resample_f16_f32",
     "resample_bf16_f32",
@@ -29,6 +29,7 @@ pub const ALL: [&str; 27] = [
     "voxelize_max_bf16",
     "voxelize_max_finish",
     "count_differences",
+    "delay_nanoseconds",
 ];
 
 /// The kernels of one operator: its name begins theirs.

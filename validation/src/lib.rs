@@ -19,6 +19,7 @@ pub mod dataset;
 pub mod evidence;
 pub mod execution;
 pub mod exit;
+pub mod gate;
 mod locations;
 pub mod machine;
 pub mod matrix;
@@ -71,14 +72,10 @@ pub struct Ask {
 /// Runs the cells that are asked for and leaves evidence of them.
 pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     let Ask { arguments, default_profile, kind, empty_selection } = ask;
-    arguments.check()?;
-    let locations = Locations::find(arguments)?;
     let profile = arguments.profile.as_ref().unwrap_or(default_profile);
 
     // Parse and expand: every mistake is found before anything runs.
-    let matrix = Matrix::read(&locations.matrix, registry)?;
-    let machine = Machine { datasets: locations.recordings(&matrix), ..Machine::probe() };
-    let plan = Plan::expand_of(*kind, &matrix, profile, &machine, registry, Zoned::now().date())?;
+    let (locations, matrix, machine, plan) = plan(registry, ask)?;
     let selected = selection::select(&plan, &arguments.selection);
     if arguments.selection.list {
         selection::list(&selected, io::stdout());
@@ -107,4 +104,15 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
         may_all_be_skipped: *empty_selection == EmptySelection::IsAccepted,
     };
     report::publish(run, &asked, execution)
+}
+
+/// From the arguments to what they mean on this machine.
+fn plan(registry: &Registry, ask: &Ask) -> Result<(Locations, Matrix, Machine, Plan), Stop> {
+    ask.arguments.check()?;
+    let locations = Locations::find(&ask.arguments)?;
+    let profile = ask.arguments.profile.as_ref().unwrap_or(&ask.default_profile);
+    let matrix = Matrix::read(&locations.matrix, registry)?;
+    let machine = Machine { datasets: locations.recordings(&matrix), ..Machine::probe() };
+    let plan = Plan::expand_of(ask.kind, &matrix, profile, &machine, registry, Zoned::now().date())?;
+    Ok((locations, matrix, machine, plan))
 }

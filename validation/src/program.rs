@@ -12,6 +12,7 @@ use crate::{
     Ask, Stop,
     cli::{BenchArguments, Cli, Command},
     exit::Exit,
+    gate,
     machine::Machine,
     matrix::{self, Kind},
     numbers, suites, validate, worker,
@@ -52,6 +53,13 @@ pub(crate) enum EmptySelection {
 fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: EmptySelection) -> ExitCode {
     let exit = match cli.command {
         Some(Command::Worker) => work(registry),
+        Some(Command::Measure(arguments)) => match gate::serve(registry, arguments.slow_down) {
+            Ok(()) => Exit::Passed,
+            Err(error) => {
+                eprintln!("measure: {error}");
+                Exit::HarnessFailed
+            }
+        },
         Some(Command::Schema) => print(&matrix::schema(registry)),
         Some(Command::Machine) => print(&Machine::probe()),
         Some(Command::Probe) => {
@@ -66,30 +74,28 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
                 kind: Kind::Validation,
                 empty_selection,
             };
-            run(registry, &ask)
+            set_colors(ask.arguments.selection.color);
+            shown(validate(registry, &ask))
         }
         Some(Command::Bench(arguments)) => {
             let checked = arguments.check();
-            let BenchArguments { render, run: arguments } = *arguments;
+            let BenchArguments { render, gate, run: arguments } = *arguments;
             let ask = Ask {
                 arguments,
                 default_profile: "smoke".to_owned(),
                 kind: Kind::Benchmark,
                 empty_selection: EmptySelection::IsRefused,
             };
-            match checked {
-                Err(unsupported) => shown(Err(unsupported.into())),
-                Ok(()) if render.is_empty() => run(registry, &ask),
-                Ok(()) => shown(numbers::write_document(&ask.arguments, &render)),
-            }
+            set_colors(ask.arguments.selection.color);
+            shown(match (checked, &gate.against, render.is_empty()) {
+                (Err(unsupported), _, _) => Err(unsupported.into()),
+                (Ok(()), Some(against), _) => gate::command(registry, &ask, against, &gate),
+                (Ok(()), None, true) => validate(registry, &ask),
+                (Ok(()), None, false) => numbers::write_document(&ask.arguments, &render),
+            })
         }
     };
     exit.into()
-}
-
-fn run(registry: &Registry, ask: &Ask) -> Exit {
-    set_colors(ask.arguments.selection.color);
-    shown(validate(registry, ask))
 }
 
 /// Tells people what kept the program from an answer.

@@ -7,6 +7,7 @@ use crate::{
     evidence::{AppendError, LogError, RunError, StorageError},
     execution::ExecutionError,
     exit::Exit,
+    gate::GateError,
     locations::LocationError,
     matrix::Diagnostic,
     numbers::NumbersError,
@@ -56,6 +57,9 @@ pub enum Stop {
     /// A report cannot be written.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Two programs could not be compared.
+    #[error(transparent)]
+    Gate(#[from] GateError),
     /// Runs cannot be published.
     #[error(transparent)]
     Numbers(#[from] NumbersError),
@@ -78,6 +82,7 @@ impl Stop {
                 Exit::BadInput
             }
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
+            Self::Gate(error) => error.exit(),
             Self::Run(_)
             | Self::Execution(_)
             | Self::Append(_)
@@ -103,6 +108,7 @@ impl Stop {
             | Self::RecordsLost { .. }
             | Self::Junit(_)
             | Self::Storage(_)
+            | Self::Gate(_)
             | Self::Numbers(_)
             | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),
         }

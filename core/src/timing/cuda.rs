@@ -30,6 +30,15 @@ pub struct CudaStopwatch<'a> {
     expected: Vec<DeviceTensor>,
     comparison: DeviceComparison,
     bytes_moved: u64,
+    delays: Delays,
+}
+
+/// By how many nanoseconds a batch of calls is lengthened, in each series.
+#[derive(Clone, Copy, Default)]
+struct Delays {
+    cold: u64,
+    stream: u64,
+    graph: u64,
 }
 
 /// What is timed of one subject.
@@ -109,6 +118,7 @@ impl<'a> CudaStopwatch<'a> {
             expected,
             comparison: DeviceComparison::new(context)?,
             bytes_moved,
+            delays: Delays::default(),
         })
     }
 
@@ -117,13 +127,30 @@ impl<'a> CudaStopwatch<'a> {
             Subject::Call => &self.calls,
             Subject::Copy => &self.copies,
         };
-        let batch = match series {
-            Series::Cold => &batches.cold,
-            Series::Stream => &batches.stream,
-            Series::Graph => &batches.graph,
+        let (batch, delay) = match series {
+            Series::Cold => (&batches.cold, self.delays.cold),
+            Series::Stream => (&batches.stream, self.delays.stream),
+            Series::Graph => (&batches.graph, self.delays.graph),
             Series::Hot => return Err(no_such_series(series, "GPU")),
         };
-        Ok(self.clock.time(batch, &mut self.subjects, subject)?)
+        let delay = match subject {
+            Subject::Call => delay,
+            Subject::Copy => 0,
+        };
+        Ok(self.clock.time(batch, &mut self.subjects, subject, delay)?)
+    }
+
+    /// Nanoseconds that are `fraction` of a batch of calls.
+    fn share_of_batch(&mut self, series: Series, fraction: f64) -> Result<u64, RunError> {
+        let seconds = (0..3).map(|_| self.sample(Subject::Call, series)).collect::<Result<Vec<_>, _>>()?;
+        let batch = match series {
+            Series::Cold => &self.calls.cold,
+            Series::Stream => &self.calls.stream,
+            Series::Graph => &self.calls.graph,
+            Series::Hot => return Err(no_such_series(series, "GPU")),
+        };
+        let call = seconds.into_iter().fold(f64::INFINITY, f64::min);
+        Ok((1e9 * fraction * call * batch.calls() as f64) as u64)
     }
 
     /// The first output, among those of the first `sets` sets, that is not as expected, guards included.
@@ -162,6 +189,16 @@ impl Stopwatch for CudaStopwatch<'_> {
         self.sample(Subject::Copy, series)
     }
 
+    fn slow_down(&mut self, fraction: f64) -> Result<(), RunError> {
+        self.delays = Delays::default();
+        self.delays = Delays {
+            cold: self.share_of_batch(Series::Cold, fraction)?,
+            stream: self.share_of_batch(Series::Stream, fraction)?,
+            graph: self.share_of_batch(Series::Graph, fraction)?,
+        };
+        Ok(())
+    }
+
     fn verify(&mut self) -> Result<Option<WrongWhileTimed>, RunError> {
         let all = self.sets();
         let mut wrong = self.difference(Series::Cold, all)?;
@@ -195,20 +232,24 @@ impl Batches {
 }
 
 impl Batch {
+    fn calls(&self) -> usize {
+        self.launches * self.calls_per_launch
+    }
+
     /// Finds the number of launches, the second time from a batch of about the right length. Returns seconds for a call.
     fn calibrate(&mut self, clock: &Clock, subjects: &mut Subjects<'_>, subject: Subject) -> Result<f64, CudaError> {
-        let mut seconds = clock.time(self, subjects, subject)?;
+        let mut seconds = clock.time(self, subjects, subject, 0)?;
         for _ in 0..2 {
             self.launches = calls_in_batch(seconds * self.calls_per_launch as f64, MOST_CALLS);
-            seconds = clock.time(self, subjects, subject)?;
+            seconds = clock.time(self, subjects, subject, 0)?;
         }
         Ok(seconds)
     }
 }
 
 impl Clock {
-    /// Seconds for one call of a batch.
-    fn time(&self, batch: &Batch, subjects: &mut Subjects<'_>, subject: Subject) -> Result<f64, CudaError> {
+    /// Seconds for one call of a batch, which is lengthened by `delay` nanoseconds in which the GPU does nothing.
+    fn time(&self, batch: &Batch, subjects: &mut Subjects<'_>, subject: Subject, delay: u64) -> Result<f64, CudaError> {
         let mut launch = || match &batch.graph {
             // SAFETY: a graph and the buffers that it holds are of one stopwatch, which waits below.
             Some(graph) => unsafe { graph.launch(&self.stream) },
@@ -219,10 +260,15 @@ impl Clock {
         for _ in 0..batch.launches {
             launch()?;
         }
+        if delay > 0 {
+            let kernel = subjects.device.kernels().kernel("delay_nanoseconds")?;
+            // SAFETY: the kernel takes one 64-bit number and touches no memory.
+            unsafe { self.stream.launch(kernel, 1, 1, &[&delay]) }?;
+        }
         self.end.record(&self.stream)?;
         self.stream.synchronize()?;
         let milliseconds = self.end.milliseconds_since(&self.start)?;
-        Ok(1e-3 * f64::from(milliseconds) / (batch.launches * batch.calls_per_launch) as f64)
+        Ok(1e-3 * f64::from(milliseconds) / batch.calls() as f64)
     }
 }
 
@@ -351,6 +397,26 @@ mod tests {
             assert!(stopwatch.time_copy(series).unwrap() > 0.0);
         }
         assert!(stopwatch.time_call(Series::Hot).is_err());
+        assert_eq!(stopwatch.verify().unwrap(), None);
+    }
+
+    #[test]
+    #[ignore = "needs an NVIDIA GPU"]
+    fn a_slow_down_lengthens_calls_by_its_fraction_and_copies_not_at_all() {
+        let device = Device::open(0).unwrap();
+        let problem = resample(8);
+        let inputs = problem.generate(Distribution::Uniform, Seed::root(1));
+        let mut stopwatch = CudaStopwatch::new(&device, &*problem, &inputs).unwrap();
+        let fastest = |stopwatch: &mut CudaStopwatch<'_>, series| {
+            (0..10).map(|_| stopwatch.time_call(series).unwrap()).fold(f64::INFINITY, f64::min)
+        };
+        for series in CudaStopwatch::SERIES {
+            stopwatch.slow_down(0.0).unwrap();
+            let plain = fastest(&mut stopwatch, *series);
+            stopwatch.slow_down(0.5).unwrap();
+            let ratio = fastest(&mut stopwatch, *series) / plain;
+            assert!((1.4..1.6).contains(&ratio), "{series}: {ratio}");
+        }
         assert_eq!(stopwatch.verify().unwrap(), None);
     }
 

@@ -91,6 +91,10 @@ pub trait Stopwatch {
     /// The same for a copy that moves as many bytes, half of them read and half of them written, in the same cache state.
     fn time_copy(&mut self, series: Series) -> Result<f64, RunError>;
 
+    /// From now on lengthens every timed batch by this fraction of its time, within what is timed and by doing nothing for
+    /// that long: so that who compares two programs can show that a slow-down would be seen.
+    fn slow_down(&mut self, fraction: f64) -> Result<(), RunError>;
+
     /// Looks at the outputs of the calls timed so far; then poisons them and looks again after one more batch of each
     /// series, so that a call that leaves its work undone once it has been called often enough is found as well.
     fn verify(&mut self) -> Result<Option<WrongWhileTimed>, RunError>;

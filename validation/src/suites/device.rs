@@ -35,7 +35,7 @@ pub(super) fn open<'a>(
 }
 
 /// Prepares a problem and its inputs for being timed.
-pub(super) fn stopwatch<'a>(
+pub(crate) fn stopwatch<'a>(
     device: Device,
     problem: &'a dyn Problem,
     inputs: &[HostTensor],
@@ -47,7 +47,7 @@ pub(super) fn stopwatch<'a>(
 }
 
 /// The UUID of this worker's own GPU.
-pub(super) fn own_gpu_uuid() -> Result<&'static str, CudaError> {
+pub(crate) fn own_gpu_uuid() -> Result<&'static str, CudaError> {
     Ok(&gpu(0)?.context().properties().uuid)
 }
 

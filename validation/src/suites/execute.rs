@@ -45,9 +45,7 @@ pub fn execute(registry: &Registry, cell: &Cell, recording: Option<&Recording>) 
 
 /// Runs a cell plainly once. The error says why there are no outputs.
 pub fn digest(registry: &Registry, cell: &Cell, recording: Option<&Recording>) -> Result<OutputHashes, String> {
-    let prepared = prepare(registry, cell, recording).map_err(|unprepared| match unprepared {
-        Unprepared::Rejected { kind: _, message } | Unprepared::Impossible(message) => message,
-    })?;
+    let prepared = prepare(registry, cell, recording).map_err(Unprepared::into_message)?;
     run_once(cell.device, &*prepared.problem, &prepared.inputs)
         .map(|outcome| hashes(&outcome.outputs))
         .map_err(|error| error.to_string())

@@ -15,7 +15,9 @@ mod prepare;
 mod random_problem;
 mod settings;
 
+pub(crate) use device::{own_gpu_uuid, stopwatch};
 pub use execute::{digest, execute};
+pub(crate) use prepare::{Prepared, Unprepared, Wanted, prepare_wanted};
 pub use settings::{
     AccuracySettings, DeterminismSettings, InvalidSetting, LaunchCountSettings, PerformanceSettings, SuiteSettings,
     Threshold,

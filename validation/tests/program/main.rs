@@ -8,6 +8,7 @@ mod killing;
 mod bad_input;
 mod bad_recordings;
 mod benchmarks;
+mod gate;
 mod interrupts;
 mod kills;
 mod nextest;

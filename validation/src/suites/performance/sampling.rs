@@ -149,6 +149,10 @@ mod tests {
             Ok(1.0)
         }
 
+        fn slow_down(&mut self, _fraction: f64) -> Result<(), RunError> {
+            Err(RunError::Other("a script keeps to its times".to_owned()))
+        }
+
         fn verify(&mut self) -> Result<Option<WrongWhileTimed>, RunError> {
             Ok(None)
         }
