@@ -3,3 +3,5 @@
 #include "fuse.cu"
 #include "voxelize.cu"
 #include "compare.cu"
+#include "copy.cu"
+#include "delay.cu"

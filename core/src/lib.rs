@@ -3,14 +3,16 @@
 //! Values come first ([`dtype`], [`shape`], [`tensor`]), then the seeds and names from which inputs are made
 //! ([`random`], [`distribution`]), then the record that every operator is ([`operator`], [`registry`]) with what its
 //! results must be ([`mod@reference`], [`compare`]), the operators themselves ([`operators`]), and the machines that run
-//! them ([`cpu`], [`cuda`]) behind one trait ([`session`]). NVIDIA's optional libraries are found at run time
-//! ([`library`]).
+//! them ([`cpu`], [`cuda`]) behind one trait ([`session`]), and how long that takes ([`timing`]). What a call does to a
+//! GPU is counted ([`mod@census`], [`cupti`]). NVIDIA's optional libraries are found at run time ([`library`]).
 //!
 //! This crate knows nothing of YAML, processes or reports.
 
+pub mod census;
 pub mod compare;
 pub mod cpu;
 pub mod cuda;
+pub mod cupti;
 pub mod distribution;
 pub mod dtype;
 mod generate;
@@ -24,3 +26,4 @@ pub mod registry;
 pub mod session;
 pub mod shape;
 pub mod tensor;
+pub mod timing;

@@ -33,6 +33,12 @@ pub trait Operator: Send + Sync {
     /// The distributions from which inputs can be generated.
     fn distributions(&self) -> &[Distribution];
 
+    /// The names of the CUDA kernels that its calls may launch; none if they are not known, and then a budget may name
+    /// any.
+    fn kernels(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// A concrete problem, checked against every rule that does not depend on data.
     fn problem(&self, dtype: DType, parameters: &Parameters) -> Result<Box<dyn Problem>, InvalidParameter>;
 }

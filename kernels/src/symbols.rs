@@ -1,7 +1,7 @@
 //! Names of the kernels in the image.
 
 /// Every kernel. A launcher that asks for another name has a typing error, not an old image.
-pub const ALL: [&str; 22] = [
+pub const ALL: [&str; 24] = [
     "resample_f32_f32",
     "resample_f16_f32",
     "resample_bf16_f32",
@@ -24,4 +24,24 @@ pub const ALL: [&str; 22] = [
     "voxelize_max_f16",
     "voxelize_max_bf16",
     "count_differences",
+    "copy_words",
+    "delay_nanoseconds",
 ];
+
+/// The kernels of one operator: its name begins theirs.
+pub fn of(operator: &str) -> impl Iterator<Item = &'static str> {
+    ALL.into_iter().filter(move |symbol| symbol.strip_prefix(operator).is_some_and(|rest| rest.starts_with('_')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_share_no_kernel_and_an_unknown_one_has_none() {
+        let counts = ["resample", "fuse", "voxelize", "count", "copy", "delay"].map(|operator| of(operator).count());
+        assert_eq!(counts.iter().sum::<usize>(), ALL.len());
+        assert!(counts.iter().all(|&count| count > 0));
+        assert_eq!(of("vox").count(), 0);
+    }
+}

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use libtest_mimic::FormatSetting;
+use robocache_core::timing::Series;
 
 /// What the program is asked to do.
 #[derive(Debug, clap::Parser)]
@@ -14,6 +15,7 @@ use libtest_mimic::FormatSetting;
                   this machine, and leaves evidence that a stranger can check and replay.\n\n\
                   Exit status: 0 all passed, 1 something failed, 2 unusable input, 3 INCOMPLETE (the profile requires \
                   something that this machine lacks, or no selected cell can run here), 4 the harness failed, \
+                  5 AMBIGUOUS (a comparison with another program neither found nor excluded a regression), \
                   130 interrupted.",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
@@ -28,8 +30,13 @@ pub struct Cli {
 }
 
 /// Tasks other than running cells.
-#[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
+#[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
+    /// Time operators beside a copy of as many bytes, as `benchmarks` in the matrix says.
+    ///
+    /// Each time stands beside that of a copy that moves as many bytes, taken between the calls. Results are evidence
+    /// like those of any other run, with a table, a picture (performance.svg) and ratios instead of absolute limits.
+    Bench(Box<BenchArguments>),
     /// Print the JSON Schema of the matrix, for editors and checkers.
     Schema,
     /// Print what this machine has, as planning sees it.
@@ -40,6 +47,56 @@ pub enum Command {
     /// Look for GPUs and libraries, and print one line of JSON.
     #[command(hide = true)]
     Probe,
+    /// Measure for a gate at the other end of standard input.
+    #[command(hide = true)]
+    Measure(MeasureArguments),
+}
+
+/// How a process measures.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct MeasureArguments {
+    /// Lengthen every timed batch by this fraction of its time.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = fraction)]
+    pub slow_down: f64,
+}
+
+/// What to compare this program with.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct GateArguments {
+    /// Compare this program with another one, or with a git revision, which is built first, instead of recording times.
+    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume", "list"])]
+    pub against: Option<String>,
+    /// Slow this program down by a fraction, such as 0.03, to see that the comparison notices.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = fraction, requires = "against")]
+    pub handicap: f64,
+    /// Compare only this series of calls: cold, hot, stream or graph; may be repeated.
+    #[arg(long, value_name = "NAME", requires = "against")]
+    pub series: Vec<Series>,
+    /// Measure exactly so many rounds, and decide once.
+    #[arg(long, value_name = "N", hide = true, requires = "against", value_parser = clap::value_parser!(u32).range(2..))]
+    pub rounds: Option<u32>,
+}
+
+/// A slow-down, such as `0.03`.
+fn fraction(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(fraction) if (0.0..=100.0).contains(&fraction) => Ok(fraction),
+        Ok(_) | Err(_) => Err("a fraction is a number from 0 to 100, such as 0.03 for 3 %".to_owned()),
+    }
+}
+
+/// What is timed, or rendered of what was.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BenchArguments {
+    /// Run nothing, and write docs/perf_numbers.md beside the matrix from these runs: their folders or their names.
+    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["profile", "resume", "list", "exact", "skip"])]
+    pub render: Vec<String>,
+    /// What to compare this program with.
+    #[command(flatten)]
+    pub gate: GateArguments,
+    /// The cells, as in any other run; the profile is one of `benchmarks`, and `smoke` by default.
+    #[command(flatten)]
+    pub run: RunArguments,
 }
 
 /// Which cells are run, on what, and where the evidence goes.
@@ -73,6 +130,16 @@ pub struct UnsupportedOption {
     pub option: &'static str,
     /// What to do instead.
     pub instead: &'static str,
+}
+
+impl BenchArguments {
+    /// Refuses what would otherwise be ignored, besides what [`RunArguments::check`] refuses.
+    pub fn check(&self) -> Result<(), UnsupportedOption> {
+        match self.run.selection.test_threads {
+            Some(_) => Err(UnsupportedOption { option: "--test-threads", instead: "timed cells run one at a time" }),
+            None => Ok(()),
+        }
+    }
 }
 
 impl RunArguments {
@@ -122,6 +189,18 @@ mod tests {
         assert!(check("validation --format json").is_err());
         assert!(check("validation --list --format json").is_ok());
         assert!(Cli::try_parse_from(["validation", "-q"]).unwrap().run.is_quiet());
+    }
+
+    #[test]
+    fn a_benchmark_ignores_no_option_either() {
+        let parse = |line: &str| match Cli::try_parse_from(line.split(' ')).map(|cli| cli.command) {
+            Ok(Some(Command::Bench(arguments))) => Some(*arguments),
+            Ok(_) | Err(_) => None,
+        };
+        assert!(parse("validation bench --profile full fuse").unwrap().check().is_ok());
+        assert!(parse("validation bench --test-threads 2").unwrap().check().is_err());
+        assert_eq!(parse("validation bench --render a b --output c").unwrap().render, ["a", "b"]);
+        assert!(parse("validation bench --render a --profile full").is_none());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::{
     cell::Cell,
     evidence::{AppendError, NextestRun, Record, Run},
     machine::Machine,
+    matrix::Kind,
     observation::Outcome,
     plan::PlannedCell,
     protocol::Recording,
@@ -167,11 +168,16 @@ fn visible_gpus(machine: &Machine, own: usize) -> String {
     gpus.map(|gpu| gpu.uuid.as_str()).collect::<Vec<_>>().join(",")
 }
 
-/// One worker for each CPU, or as many as `--test-threads` says, and one for each GPU.
-pub fn start_supervisor(machine: &Machine, arguments: &Arguments) -> io::Result<Supervisor> {
+/// One worker for each CPU, or as many as `--test-threads` says, and one for each GPU. Timed cells run one at a time and
+/// all on the first GPU: one worker of each kind is enough for them.
+pub fn start_supervisor(machine: &Machine, kind: Kind, arguments: &Arguments) -> io::Result<Supervisor> {
+    let (cpu_workers, gpus) = match kind {
+        Kind::Validation => (arguments.test_threads.unwrap_or(machine.cpus).max(1), machine.gpus.len()),
+        Kind::Benchmark => (1, machine.gpus.len().min(1)),
+    };
     Supervisor::new(SupervisorOptions {
-        cpu_workers: arguments.test_threads.unwrap_or(machine.cpus).max(1),
-        gpu_workers: (0..machine.gpus.len()).map(|own| visible_gpus(machine, own)).collect(),
+        cpu_workers,
+        gpu_workers: (0..gpus).map(|own| visible_gpus(machine, own)).collect(),
         no_capture: arguments.nocapture,
         ..SupervisorOptions::for_this_program(["worker"])
     })

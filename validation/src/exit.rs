@@ -15,6 +15,8 @@ pub enum Exit {
     Incomplete = 3,
     /// The harness could not do its work, such as write its evidence.
     HarnessFailed = 4,
+    /// A comparison with another program found nothing slower for certain, but cannot exclude it either.
+    Ambiguous = 5,
     /// Somebody interrupted it; `--resume` finishes the rest.
     Interrupted = 130,
 }

@@ -9,7 +9,7 @@
 //! | execute | a cell, in a [`worker`] process     | [`observation::Outcome`]: facts  | [`supervisor`], [`suites`] |
 //! | judge   | a cell and its outcome              | [`verdict::Verdict`]             | [`verdict`]     |
 //! | append  | cell, outcome and verdict           | [`evidence::Record`], durable    | [`evidence`]    |
-//! | render  | records                             | terminal, JUnit                  | [`report`]      |
+//! | render  | records                             | terminal, JUnit, SVG             | [`report`]      |
 //!
 //! Expanding and judging are pure. Reports see records and nothing else.
 
@@ -19,9 +19,11 @@ pub mod dataset;
 pub mod evidence;
 pub mod execution;
 pub mod exit;
+pub mod gate;
 mod locations;
 pub mod machine;
 pub mod matrix;
+pub mod numbers;
 pub mod observation;
 pub mod plan;
 mod program;
@@ -41,8 +43,14 @@ use jiff::Zoned;
 use robocache_core::registry::Registry;
 
 use crate::{
-    execution::Manner, exit::Exit, locations::Locations, machine::Machine, matrix::Matrix, plan::Plan,
-    program::EmptySelection, supervisor::interrupt,
+    execution::Manner,
+    exit::Exit,
+    locations::Locations,
+    machine::Machine,
+    matrix::{Kind, Matrix},
+    plan::Plan,
+    program::EmptySelection,
+    supervisor::interrupt,
 };
 pub use crate::{
     program::{main, test_main},
@@ -56,20 +64,18 @@ pub struct Ask {
     pub arguments: cli::RunArguments,
     /// The profile, where the command line names none.
     default_profile: String,
+    /// Whether its cells are validated or timed.
+    kind: Kind,
     empty_selection: EmptySelection,
 }
 
 /// Runs the cells that are asked for and leaves evidence of them.
 pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
-    let Ask { arguments, default_profile, empty_selection } = ask;
-    arguments.check()?;
-    let locations = Locations::find(arguments)?;
+    let Ask { arguments, default_profile, kind, empty_selection } = ask;
     let profile = arguments.profile.as_ref().unwrap_or(default_profile);
 
     // Parse and expand: every mistake is found before anything runs.
-    let matrix = Matrix::read(&locations.matrix, registry)?;
-    let machine = Machine { datasets: locations.recordings(&matrix), ..Machine::probe() };
-    let plan = Plan::expand(&matrix, profile, &machine, registry, Zoned::now().date())?;
+    let (locations, matrix, machine, plan) = plan(registry, ask)?;
     let selected = selection::select(&plan, &arguments.selection);
     if arguments.selection.list {
         selection::list(&selected, io::stdout());
@@ -84,10 +90,10 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
 
     // Execute, judge, append: a cell is shown when its record is durable.
     interrupt::install()?;
-    let run = evidence::open(&locations.output, &matrix, profile, &machine, arguments)?;
-    let supervisor = execution::start_supervisor(&machine, &arguments.selection)?;
+    let run = evidence::open(&locations.output, &matrix, (*kind, profile), &machine, arguments)?;
+    let supervisor = execution::start_supervisor(&machine, *kind, &arguments.selection)?;
     let jobs = selected.iter().map(|planned| locations.attach_recording(&matrix, planned)).collect();
-    let manner = Manner { retries: matrix.profile(profile)?.retries, quiet: arguments.is_quiet() };
+    let manner = Manner { retries: matrix.find(*kind, profile)?.retries, quiet: arguments.is_quiet() };
     let execution = execution::execute(&run, jobs, &supervisor, manner)?;
     drop(supervisor);
 
@@ -98,4 +104,15 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
         may_all_be_skipped: *empty_selection == EmptySelection::IsAccepted,
     };
     report::publish(run, &asked, execution)
+}
+
+/// From the arguments to what they mean on this machine.
+fn plan(registry: &Registry, ask: &Ask) -> Result<(Locations, Matrix, Machine, Plan), Stop> {
+    ask.arguments.check()?;
+    let locations = Locations::find(&ask.arguments)?;
+    let profile = ask.arguments.profile.as_ref().unwrap_or(&ask.default_profile);
+    let matrix = Matrix::read(&locations.matrix, registry)?;
+    let machine = Machine { datasets: locations.recordings(&matrix), ..Machine::probe() };
+    let plan = Plan::expand_of(ask.kind, &matrix, profile, &machine, registry, Zoned::now().date())?;
+    Ok((locations, matrix, machine, plan))
 }

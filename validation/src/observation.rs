@@ -1,7 +1,15 @@
 //! Facts about one execution of a cell. Nothing here says whether they are good.
 
+mod launches;
+
+pub use launches::LaunchFacts;
+
 use robocache_core::{compare::Comparison, tensor::GuardViolation};
 use serde::{Deserialize, Serialize};
+
+mod performance;
+
+pub use performance::{GpuConditions, PerformanceFacts, RatioFacts, SamplingEnd, SeriesFacts};
 
 /// BLAKE3 of each output in hexadecimal, by the output's name.
 pub type OutputHashes = Vec<(String, String)>;
@@ -47,6 +55,10 @@ pub enum Observation {
     Determinism(DeterminismFacts),
     /// The accuracy suite ran to its end.
     Accuracy(Box<AccuracyFacts>),
+    /// The launch_count suite ran to its end.
+    LaunchCount(Box<LaunchFacts>),
+    /// The performance suite ran to its end.
+    Performance(Box<PerformanceFacts>),
     /// The implementation under test returned an error.
     OperatorFailed(OperatorFailure),
     /// The implementation under test panicked.

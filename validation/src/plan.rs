@@ -1,6 +1,7 @@
 //! What will run, and what will not and why.
 
 mod amendments;
+mod budgets;
 mod cells;
 mod expand;
 

@@ -9,11 +9,13 @@ use nix::sys::{prctl, signal::Signal};
 use robocache_core::registry::Registry;
 
 use crate::{
-    Ask,
-    cli::{Cli, Command},
+    Ask, Stop,
+    cli::{BenchArguments, Cli, Command},
     exit::Exit,
+    gate,
     machine::Machine,
-    matrix, suites, validate, worker,
+    matrix::{self, Kind},
+    numbers, suites, validate, worker,
 };
 
 /// The program over these operators: ten lines of `main.rs` make a harness of a stranger's crate.
@@ -51,6 +53,13 @@ pub(crate) enum EmptySelection {
 fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: EmptySelection) -> ExitCode {
     let exit = match cli.command {
         Some(Command::Worker) => work(registry),
+        Some(Command::Measure(arguments)) => match gate::serve(registry, arguments.slow_down) {
+            Ok(()) => Exit::Passed,
+            Err(error) => {
+                eprintln!("measure: {error}");
+                Exit::HarnessFailed
+            }
+        },
         Some(Command::Schema) => print(&matrix::schema(registry)),
         Some(Command::Machine) => print(&Machine::probe()),
         Some(Command::Probe) => {
@@ -59,15 +68,42 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
             print(&Machine::probe_here())
         }
         None => {
-            set_colors(cli.run.selection.color);
-            let ask = Ask { arguments: cli.run, default_profile: default_profile.to_owned(), empty_selection };
-            validate(registry, &ask).unwrap_or_else(|stop| {
-                anstream::eprintln!("{}", stop.styled());
-                stop.exit()
+            let ask = Ask {
+                arguments: cli.run,
+                default_profile: default_profile.to_owned(),
+                kind: Kind::Validation,
+                empty_selection,
+            };
+            set_colors(ask.arguments.selection.color);
+            shown(validate(registry, &ask))
+        }
+        Some(Command::Bench(arguments)) => {
+            let checked = arguments.check();
+            let BenchArguments { render, gate, run: arguments } = *arguments;
+            let ask = Ask {
+                arguments,
+                default_profile: "smoke".to_owned(),
+                kind: Kind::Benchmark,
+                empty_selection: EmptySelection::IsRefused,
+            };
+            set_colors(ask.arguments.selection.color);
+            shown(match (checked, &gate.against, render.is_empty()) {
+                (Err(unsupported), _, _) => Err(unsupported.into()),
+                (Ok(()), Some(against), _) => gate::command(registry, &ask, against, &gate),
+                (Ok(()), None, true) => validate(registry, &ask),
+                (Ok(()), None, false) => numbers::write_document(&ask.arguments, &render),
             })
         }
     };
     exit.into()
+}
+
+/// Tells people what kept the program from an answer.
+fn shown(result: Result<Exit, Stop>) -> Exit {
+    result.unwrap_or_else(|stop| {
+        anstream::eprintln!("{}", stop.styled());
+        stop.exit()
+    })
 }
 
 /// Whether output has colours: as `--color` says, and otherwise if a terminal shows it.

@@ -7,8 +7,10 @@ use crate::{
     evidence::{AppendError, LogError, RunError, StorageError},
     execution::ExecutionError,
     exit::Exit,
+    gate::GateError,
     locations::LocationError,
     matrix::Diagnostic,
+    numbers::NumbersError,
 };
 
 /// What kept the program from an answer; no cell is to blame.
@@ -55,6 +57,12 @@ pub enum Stop {
     /// A report cannot be written.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Two programs could not be compared.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// Runs cannot be published.
+    #[error(transparent)]
+    Numbers(#[from] NumbersError),
     /// The operating system refused.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -70,8 +78,11 @@ impl Stop {
     /// The exit status that says so.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Location(_) | Self::Matrix(_) | Self::Option(_) | Self::NothingSelected { .. } => Exit::BadInput,
+            Self::Location(_) | Self::Matrix(_) | Self::Option(_) | Self::NothingSelected { .. } | Self::Numbers(_) => {
+                Exit::BadInput
+            }
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
+            Self::Gate(error) => error.exit(),
             Self::Run(_)
             | Self::Execution(_)
             | Self::Append(_)
@@ -97,6 +108,8 @@ impl Stop {
             | Self::RecordsLost { .. }
             | Self::Junit(_)
             | Self::Storage(_)
+            | Self::Gate(_)
+            | Self::Numbers(_)
             | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),
         }
     }

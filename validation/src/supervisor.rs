@@ -23,7 +23,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         mpsc::{Sender, channel},
     },
     thread::{Builder, JoinHandle},
@@ -119,6 +119,8 @@ pub struct Supervisor {
     cuda: Arc<Queue<Task>>,
     cpu_slots: usize,
     cuda_slots: usize,
+    /// Whoever times something holds it alone; all others share it.
+    turns: Arc<RwLock<()>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -126,6 +128,7 @@ pub struct Supervisor {
 struct Task {
     job: Job,
     events: Sender<Event>,
+    turns: Arc<RwLock<()>>,
 }
 
 impl Supervisor {
@@ -136,6 +139,7 @@ impl Supervisor {
             cuda: Arc::new(Queue::new()),
             cpu_slots: options.cpu_workers,
             cuda_slots: options.gpu_workers.len(),
+            turns: Arc::default(),
             threads: Vec::new(),
         };
         let launch = |environment| Launch {
@@ -154,12 +158,12 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Executes the jobs, CPU and CUDA ones at the same time, and tells `on_event` on the calling thread. Several
-    /// threads may call this at once; they share the slots.
+    /// Executes the jobs, CPU and CUDA ones at the same time, and tells `on_event` on the calling thread. A job that
+    /// measures time runs while no other does. Several threads may call this at once; they share the slots.
     pub fn execute(&self, jobs: &[Job], on_event: &(dyn Fn(Event) + Sync)) -> Execution {
         let (events, incoming) = channel();
         for job in jobs {
-            let task = Task { job: job.clone(), events: events.clone() };
+            let task = Task { job: job.clone(), events: events.clone(), turns: Arc::clone(&self.turns) };
             let (queue, slots) = match job.cell.device {
                 Device::Cpu => (&self.cpu, self.cpu_slots),
                 Device::Cuda => (&self.cuda, self.cuda_slots),
@@ -211,6 +215,13 @@ impl Drop for Supervisor {
 impl Task {
     /// Runs the job, unless nobody waits for it any more.
     fn run(self, slot: &mut Slot, cancelled: &dyn Fn() -> bool) {
+        let turns = Arc::clone(&self.turns);
+        // A panic is caught below, so nobody poisons it; and there is nothing in it that could be half done.
+        let _turn = if self.job.cell.suite.is_timed() {
+            (Some(turns.write().unwrap_or_else(PoisonError::into_inner)), None)
+        } else {
+            (None, Some(turns.read().unwrap_or_else(PoisonError::into_inner)))
+        };
         if cancelled() || self.events.send(Event::Started { index: self.job.index }).is_err() {
             return;
         }

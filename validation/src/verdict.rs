@@ -1,13 +1,19 @@
 //! The judgement of facts: pure, and matched without a catch-all arm.
 
+mod performance;
+
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
+use self::performance::judge_performance;
 use crate::{
     cell::Cell,
     dataset::Expectation,
-    observation::{AccuracyFacts, Death, DeterminismFacts, Observation, OperatorFailure, Outcome, RungFacts},
+    observation::{
+        AccuracyFacts, Death, DeterminismFacts, LaunchFacts, Observation, OperatorFailure, Outcome, RungFacts,
+    },
     plan::SkipReason,
+    suites::SuiteSettings,
 };
 
 /// What is said of a cell.
@@ -81,6 +87,8 @@ fn judge_observation(cell: &Cell, observation: &Observation) -> Verdict {
     match observation {
         Observation::Determinism(facts) => accepted(cell, judge_determinism(facts)),
         Observation::Accuracy(facts) => accepted(cell, judge_accuracy(facts)),
+        Observation::LaunchCount(facts) => accepted(cell, judge_launches(cell, facts)),
+        Observation::Performance(facts) => accepted(cell, judge_performance(&cell.suite, facts)),
         Observation::OperatorFailed(OperatorFailure { during, message, sticky: _ }) => {
             Verdict::Fail { reason: format!("returned an error during {during}: {message}") }
         }
@@ -106,6 +114,17 @@ fn judge_accuracy(facts: &AccuracyFacts) -> Verdict {
         return Verdict::Error { message: "no output was compared".into() };
     }
     let defects = facts.defects();
+    if defects.is_empty() { Verdict::Pass } else { Verdict::Fail { reason: defects.join("; ") } }
+}
+
+fn judge_launches(cell: &Cell, facts: &LaunchFacts) -> Verdict {
+    let budget = match &cell.suite {
+        SuiteSettings::LaunchCount(budget) => budget,
+        SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_) | SuiteSettings::Performance(_) => {
+            return Verdict::Error { message: "launches were counted for a cell that has no budget".into() };
+        }
+    };
+    let defects = facts.defects(budget);
     if defects.is_empty() { Verdict::Pass } else { Verdict::Fail { reason: defects.join("; ") } }
 }
 
@@ -143,14 +162,19 @@ fn judge_death(Death { signal, exit_code, output_tail }: &Death) -> Verdict {
 #[cfg(test)]
 mod tests {
     use robocache_core::{
-        distribution::Distribution, dtype::DType, parameters::Parameters, random::Seed, tensor::GuardSide,
+        census::{CallCensus, Census, GraphCensus, KernelLaunch},
+        distribution::Distribution,
+        dtype::DType,
+        parameters::Parameters,
+        random::Seed,
+        tensor::GuardSide,
         tensor::GuardViolation,
     };
 
     use super::*;
     use crate::{
         cell::{Device, Input, Limits},
-        suites::{AccuracySettings, SuiteSettings},
+        suites::{AccuracySettings, LaunchCountSettings},
     };
 
     fn cell(expect: Expectation) -> Cell {
@@ -205,6 +229,31 @@ mod tests {
         let verdict = judge(&cell(Expectation::Accepted), &determinism(vec![rung("first_run"), broken]));
         let Verdict::Fail { reason } = verdict else { panic!("{verdict:?}") };
         assert_eq!(reason, "broken at rung threads_3: `y`: a byte 1 bytes after the payload was overwritten");
+    }
+
+    #[test]
+    fn launches_are_held_against_the_budget_of_the_cell() {
+        let launch = KernelLaunch {
+            name: "resample_f32_f32".into(),
+            grid: [1, 1, 1],
+            block: [32, 1, 1],
+            dynamic_shared_bytes: 0,
+            static_shared_bytes: 0,
+            registers: 16,
+        };
+        let one = Census { kernels: vec![launch], ..Census::default() };
+        let graph = GraphCensus::Captured { nodes: one.clone().into(), replay: one.clone().into() };
+        let facts = LaunchFacts { cupti_version: 26, census: CallCensus { eager: one, graph } };
+        let counted = Outcome::Observed(Box::new(Observation::LaunchCount(facts.into())));
+        let budgeted = |launches| {
+            let kernels = [("resample_*".to_owned(), launches)].into();
+            let suite = SuiteSettings::LaunchCount(LaunchCountSettings { kernels, copies: 0, memsets: 0 });
+            judge(&Cell { suite, ..cell(Expectation::Accepted) }, &counted)
+        };
+        assert_eq!(budgeted(1), Verdict::Pass);
+        let Verdict::Fail { reason } = budgeted(2) else { panic!("{:?}", budgeted(2)) };
+        assert_eq!(reason, "launches of `resample_*`: 1 (resample_f32_f32<<<1, 32>>>), budget 2");
+        assert_eq!(word(Expectation::Accepted, &counted), "error");
     }
 
     #[test]

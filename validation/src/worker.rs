@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 
 use robocache_core::registry::Registry;
 
+pub(crate) use self::confinement::confine;
 pub use self::{
     confinement::ConfinementError,
     fresh_process::{FreshProcessError, digest_in_fresh_process},
@@ -41,7 +42,7 @@ pub fn serve(
     execute: impl Fn(&Registry, &Cell, Option<&Recording>) -> Result<Observation, String>,
     digest: impl Fn(&Registry, &Cell, Option<&Recording>) -> Result<OutputHashes, String>,
 ) -> Result<(), WorkerError> {
-    let mut supervisor = confinement::confine()?;
+    let mut supervisor = confine()?;
     panics::record();
     send(&mut supervisor, &Response::Ready)?;
     loop {

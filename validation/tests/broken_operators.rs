@@ -4,6 +4,8 @@
 //! of broken operators, as a stranger would build one; its workers are itself. Started by cargo it runs that harness
 //! in a child process and reads the records that it leaves.
 
+#[path = "broken_operators/chained.rs"]
+mod chained;
 #[path = "broken_operators/defects.rs"]
 mod defects;
 
@@ -16,7 +18,7 @@ use std::{
 
 use defects::Defect;
 use libtest_mimic::{Arguments, Failed, Trial};
-use robocache_core::{cuda::usable_gpus, operators, registry::Registry};
+use robocache_core::{cuda::usable_gpus, cupti::Cupti, operators, registry::Registry};
 use validation::{evidence, verdict::Verdict};
 
 /// Tells this program to be the harness. Its workers inherit it.
@@ -29,10 +31,16 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::test("every_defect_draws_its_verdict", || every_defect_draws_its_verdict("quick", Defect::CPU)),
         Trial::test("random_problems_find_and_shrink", random_problems_find_and_shrink),
+        Trial::test("the_time_of_wrong_bits_is_none", the_time_of_wrong_bits_is_none),
         Trial::test("crashes_are_retried_and_wrong_bits_are_not", crashes_are_retried_and_wrong_bits_are_not),
         Trial::test("every_cuda_defect_draws_its_verdict", || every_defect_draws_its_verdict("cuda", Defect::CUDA))
             .with_kind("needs an NVIDIA GPU")
             .with_ignored_flag(usable_gpus().is_err()),
+        Trial::test("every_launch_defect_draws_its_verdict", || {
+            every_defect_draws_its_verdict("launches", Defect::LAUNCHES)
+        })
+        .with_kind("needs an NVIDIA GPU and CUPTI")
+        .with_ignored_flag(usable_gpus().is_err() || Cupti::load().is_err()),
         Trial::test("a_failure_prints_its_first_element_and_how_to_repeat_it", failures_are_explained),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -41,9 +49,7 @@ fn main() -> ExitCode {
 fn registry() -> Registry {
     let mut registry = Registry::new();
     for operator in operators::registry().iter() {
-        let all: BTreeSet<Defect> =
-            [Defect::CPU, Defect::CUDA, Defect::RANDOM].into_iter().flatten().copied().collect();
-        for defect in all {
+        for defect in Defect::all().collect::<BTreeSet<_>>() {
             let name = defect.operator_name(operator.name());
             let operator = defects::Broken { name, inner: operator.clone(), defect };
             registry.register(operator).expect("names of defects are unique");
@@ -57,8 +63,8 @@ fn run_harness(output: &Path, arguments: &[&str]) -> Result<Output, Failed> {
     let matrix = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken_operators/matrix.yaml");
     let output = Command::new(env::current_exe()?)
         .env(HARNESS_VARIABLE, "1")
-        .args(["--matrix".as_ref(), matrix.as_os_str(), "--output".as_ref(), output.as_os_str()])
         .args(arguments)
+        .args(["--matrix".as_ref(), matrix.as_os_str(), "--output".as_ref(), output.as_os_str()])
         .output()?;
     Ok(output)
 }
@@ -95,6 +101,24 @@ fn random_problems_find_and_shrink() -> Result<(), Failed> {
     let log = evidence::read_log(&run.join("records.jsonl"))?;
     let [record] = &log.records[..] else { return Err(format!("{} records", log.records.len()).into()) };
     assert!(Defect::RightForOneShape.verdict_is_right(&record.cell, &record.verdict), "{:?}", record.verdict);
+    Ok(())
+}
+
+fn the_time_of_wrong_bits_is_none() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let output = run_harness(folder.path(), &["bench"])?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    let run = evidence::run::find(folder.path(), "latest")?;
+    let log = evidence::read_log(&run.join("records.jsonl"))?;
+    assert_eq!(log.records.len(), 5);
+    for record in &log.records {
+        let defect = Defect::of_operator_name(&record.cell.operator).ok_or("a record of an unknown operator")?;
+        assert!(defect.verdict_is_right(&record.cell, &record.verdict), "{}: {:?}", record.cell, record.verdict);
+        // What is shown as a time is one.
+        let rows = printed.matches(&format!("\u{2502} {} ", record.cell.operator)).count();
+        assert_eq!(rows, if defect == Defect::WrongLater { 0 } else { 2 }, "{}: {printed}", record.cell);
+    }
     Ok(())
 }
 

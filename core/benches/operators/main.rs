@@ -10,7 +10,6 @@
 //! bit by bit. The goals are the best Rust figures known of a run without `--cold`.
 
 mod cases;
-mod copy;
 mod naive;
 mod table;
 
@@ -20,9 +19,14 @@ use std::{
 };
 
 use cases::{CASES, Case};
-use copy::Copy;
-use robocache_core::cpu::{CpuOptions, InstructionSet};
+use robocache_core::{
+    cpu::{CpuOptions, InstructionSet},
+    timing::HostCopy,
+};
 use table::Row;
+
+/// Bytes moved by the copy that measures the bandwidth: several times the last-level cache.
+const COPIED_BYTES: u64 = 256 << 20;
 
 fn main() {
     let mut filter = String::new();
@@ -51,7 +55,7 @@ fn main() {
 
     let one = CpuOptions { threads: 1, ..all };
     println!("{} threads, {}", all.threads, all.instructions);
-    let mut copy = Copy::new(all.threads);
+    let mut copy = HostCopy::new(COPIED_BYTES, all.threads, true);
     let mut rows = Vec::new();
     for (name, make) in CASES.iter().filter(|(name, _)| name.contains(&filter)) {
         let mut case = make(name);
@@ -63,17 +67,17 @@ fn main() {
 }
 
 /// Interleaved rounds of one case until `time` is over.
-fn measure(case: &mut Case, copy: &mut Copy, [one, all]: [CpuOptions; 2], cold: bool, time: Duration) -> Row {
+fn measure(case: &mut Case, copy: &mut HostCopy, [one, all]: [CpuOptions; 2], cold: bool, time: Duration) -> Row {
     let start = Instant::now();
     let (mut naive, mut one_thread, mut all_threads, mut bandwidth) = (vec![], vec![], vec![], vec![]);
     // An odd least number of rounds, so that the median of few rounds is one of them.
     while naive.len() < 5 || start.elapsed() < time {
         // The copy that measures the bandwidth also flushes the caches.
-        bandwidth.push(copy.bytes_per_second());
+        bandwidth.push(bytes_per_second(copy));
         naive.push(table::seconds(|| (case.naive)()));
         for (times, options) in [(&mut one_thread, one), (&mut all_threads, all)] {
             if cold {
-                bandwidth.push(copy.bytes_per_second());
+                bandwidth.push(bytes_per_second(copy));
                 times.push(table::seconds(|| (case.fast)(options)));
             } else {
                 burst(times, || (case.fast)(options));
@@ -89,6 +93,11 @@ fn measure(case: &mut Case, copy: &mut Copy, [one, all]: [CpuOptions; 2], cold: 
         most_of_floor: case.most_of_floor,
         least_of_naive: case.least_of_naive,
     }
+}
+
+/// Bytes that a large copy reads and writes in a second.
+fn bytes_per_second(copy: &mut HostCopy) -> f64 {
+    COPIED_BYTES as f64 / table::seconds(|| copy.run())
 }
 
 /// Several calls in a row, as an application makes them, each timed: about 10 ms in all.

@@ -29,6 +29,16 @@ impl Graph {
         }
     }
 
+    /// The graph from which it was instantiated.
+    pub(super) fn raw(&self) -> CUgraph {
+        self.graph
+    }
+
+    /// Makes its context current on the calling thread.
+    pub(super) fn bind(&self) -> Result<(), CudaError> {
+        self.context.bind()
+    }
+
     /// Enqueues one replay.
     ///
     /// # Safety

@@ -9,6 +9,7 @@
 
 mod argument;
 mod buffer;
+mod census;
 mod compare;
 mod context;
 mod device;
@@ -17,6 +18,7 @@ mod error;
 mod event;
 mod geometry;
 mod graph;
+mod graph_nodes;
 mod image;
 mod launch;
 mod probe;
@@ -27,6 +29,7 @@ mod tensor;
 
 pub use argument::KernelArgument;
 pub use buffer::DeviceBuffer;
+pub use census::CensusError;
 pub use compare::DeviceComparison;
 pub use context::{Context, DeviceProperties};
 pub use device::Device;
@@ -40,5 +43,6 @@ pub use launch::{Launch, Start};
 pub use probe::usable_gpus;
 pub use problem::{Call, CudaProblem, Workspace};
 pub use session::CudaSession;
+pub(crate) use session::enqueue_on;
 pub use stream::Stream;
 pub use tensor::DeviceTensor;

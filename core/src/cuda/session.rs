@@ -54,7 +54,18 @@ impl<'a> CudaSession<'a> {
         self.workspace.fill(&self.stream, pattern)
     }
 
-    fn enqueue(&mut self, geometry: Geometry) -> Result<(), CudaError> {
+    /// The GPU.
+    pub(super) fn device(&self) -> &Device {
+        self.device
+    }
+
+    /// The stream on which calls are enqueued.
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Enqueues one call on the session's own stream.
+    pub(super) fn enqueue(&mut self, geometry: Geometry) -> Result<(), CudaError> {
         enqueue_on(
             &self.stream,
             self.device,
@@ -83,12 +94,17 @@ impl<'a> CudaSession<'a> {
         self.other_stream.synchronize()
     }
 
+    /// A graph of one call. It holds the addresses of this session's memory.
+    pub(super) fn capture(&mut self) -> Result<Graph, CudaError> {
+        let Self { device, implementation, stream, inputs, outputs, workspace, .. } = self;
+        stream.capture(|stream| {
+            enqueue_on(stream, device, *implementation, Geometry::default(), inputs, outputs, workspace)
+        })
+    }
+
     /// Captures a call and replays it twice: the second time it meets its own leavings, under another poison.
     fn replay_graph(&mut self) -> Result<(), CudaError> {
-        let Self { device, implementation, stream, inputs, outputs, workspace, .. } = self;
-        let graph: Graph = stream.capture(|stream| {
-            enqueue_on(stream, device, *implementation, Geometry::default(), inputs, outputs, workspace)
-        })?;
+        let graph = self.capture()?;
         // SAFETY: the captured tensors and the workspace belong to this session and live until the synchronisation.
         unsafe { graph.launch(&self.stream) }?;
         for output in &mut self.outputs {
@@ -116,7 +132,7 @@ impl<'a> CudaSession<'a> {
 }
 
 /// Enqueues a call. A function and not a method, so that the parts of a session can be borrowed one by one.
-fn enqueue_on(
+pub(crate) fn enqueue_on(
     stream: &Stream,
     device: &Device,
     implementation: &dyn CudaProblem,

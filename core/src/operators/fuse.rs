@@ -9,6 +9,7 @@ mod shape;
 pub use shape::{FuseShape, MAX_STREAMS, StreamShape};
 
 use half::{bf16, f16};
+use robocache_kernels::symbols;
 
 use crate::{
     cpu::CpuOptions,
@@ -55,6 +56,10 @@ impl Operator for Fuse {
 
     fn distributions(&self) -> &[Distribution] {
         DISTRIBUTIONS
+    }
+
+    fn kernels(&self) -> Vec<&str> {
+        symbols::of(NAME).collect()
     }
 
     fn problem(&self, dtype: DType, parameters: &Parameters) -> Result<Box<dyn Problem>, InvalidParameter> {

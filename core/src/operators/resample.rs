@@ -18,6 +18,7 @@ pub(crate) use generate::{fill_samples, new_filled};
 pub(crate) use reference::{Columns, Stream, samples_touched};
 
 use half::{bf16, f16};
+use robocache_kernels::symbols;
 
 use crate::{
     cpu::CpuOptions,
@@ -76,6 +77,10 @@ impl Operator for Resample {
 
     fn distributions(&self) -> &[Distribution] {
         DISTRIBUTIONS
+    }
+
+    fn kernels(&self) -> Vec<&str> {
+        symbols::of(NAME).collect()
     }
 
     fn problem(&self, dtype: DType, parameters: &Parameters) -> Result<Box<dyn Problem>, InvalidParameter> {

@@ -13,6 +13,7 @@ mod shape;
 pub use shape::{VoxelMode, VoxelizeShape};
 
 use half::{bf16, f16};
+use robocache_kernels::symbols;
 
 use crate::{
     cpu::CpuOptions,
@@ -67,6 +68,10 @@ impl Operator for Voxelize {
 
     fn distributions(&self) -> &[Distribution] {
         DISTRIBUTIONS
+    }
+
+    fn kernels(&self) -> Vec<&str> {
+        symbols::of(NAME).collect()
     }
 
     fn problem(&self, dtype: DType, parameters: &Parameters) -> Result<Box<dyn Problem>, InvalidParameter> {

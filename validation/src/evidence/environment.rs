@@ -16,7 +16,7 @@ use super::{
     program::Program,
     storage::StorageError,
 };
-use crate::{machine::Machine, shell::quoted};
+use crate::{machine::Machine, matrix::Kind, shell::quoted};
 
 /// The version of `environment.json`.
 pub const FORMAT: u32 = 1;
@@ -71,6 +71,9 @@ pub const RECORDED_VARIABLES: [&str; 40] = [
 pub struct Selection {
     /// The profile's name.
     pub profile: String,
+    /// What it is for; left out in JSON where that is to validate.
+    #[serde(default, skip_serializing_if = "Kind::is_validation")]
+    pub kind: Kind,
     /// Which of its cells were asked for.
     pub filters: Filters,
     /// BLAKE3 of the matrix file, in hexadecimal.
@@ -80,7 +83,8 @@ pub struct Selection {
 impl Selection {
     /// The question that this matrix file, profile and these filters make.
     pub fn new(profile: impl Into<String>, filters: Filters, matrix: &[u8]) -> Self {
-        Self { profile: profile.into(), filters, matrix_hash: blake3::hash(matrix).to_hex().to_string() }
+        let matrix_hash = blake3::hash(matrix).to_hex().to_string();
+        Self { profile: profile.into(), kind: Kind::Validation, filters, matrix_hash }
     }
 }
 

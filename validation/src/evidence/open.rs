@@ -7,13 +7,18 @@ use super::{
     program::Program,
     run::{NextestRun, Run, RunError},
 };
-use crate::{cli::RunArguments, machine::Machine, matrix::Matrix, shell::quoted};
+use crate::{
+    cli::RunArguments,
+    machine::Machine,
+    matrix::{Kind, Matrix},
+    shell::quoted,
+};
 
 /// Opens the run that the arguments ask for, under `root`.
 pub fn open(
     root: &Path,
     matrix: &Matrix,
-    profile: &str,
+    (kind, profile): (Kind, &str),
     machine: &Machine,
     arguments: &RunArguments,
 ) -> Result<Run, RunError> {
@@ -23,11 +28,11 @@ pub fn open(
         exact: arguments.selection.exact,
         skip: arguments.selection.skip.clone(),
     };
-    let selection = Selection::new(profile, filters, text);
+    let selection = Selection { kind, ..Selection::new(profile, filters, text) };
     let kernel_image =
         robocache_kernels::IMAGE.embedded().map(|image| image.blake3.to_owned()).map_err(ToString::to_string);
     let mut environment = Environment::collect(Program::current()?, selection, machine, kernel_image);
-    environment.invocation = invocation(arguments, profile);
+    environment.invocation = invocation(arguments, kind, profile);
     match (&arguments.resume, NextestRun::current()) {
         (Some(which), _) => Run::resume(root, which, environment),
         (None, Some(shared)) => Run::join(root, &shared.name, environment, text),
@@ -36,13 +41,17 @@ pub fn open(
 }
 
 /// The words that start this program again as it was started, with this profile and without its filters.
-fn invocation(arguments: &RunArguments, profile: &str) -> String {
+fn invocation(arguments: &RunArguments, kind: Kind, profile: &str) -> String {
     let program = env::args().next().unwrap_or_else(|| "validation".to_owned());
     // Cargo says that it started this program; people then type what they typed before.
     let mut words = match (env::var_os("CARGO"), cfg!(debug_assertions)) {
         (Some(_), true) => "cargo run -p validation --".to_owned(),
         (Some(_), false) => "cargo run --release -p validation --".to_owned(),
         (None, _) => quoted(&program).into_owned(),
+    };
+    words += match kind {
+        Kind::Validation => "",
+        Kind::Benchmark => " bench",
     };
     words += &format!(" --profile {}", quoted(profile));
     for (option, path) in [("--matrix", &arguments.matrix), ("--data", &arguments.data)] {

@@ -339,6 +339,7 @@ fn read_beginning(folder: &Path) -> Result<Environment, RunError> {
 /// Fails if the records of the two would not answer the same question.
 fn check_continues(started: &Environment, now: &Environment) -> Result<(), RunError> {
     let compared = [
+        ("the kind of run", started.selection.kind.to_string(), now.selection.kind.to_string()),
         ("the profile", started.selection.profile.clone(), now.selection.profile.clone()),
         ("the filters", describe(&started.selection.filters), describe(&now.selection.filters)),
         ("the matrix (its hash)", started.selection.matrix_hash.clone(), now.selection.matrix_hash.clone()),

@@ -21,7 +21,7 @@ pub struct StorageError {
 
 impl StorageError {
     /// Makes an error of this action on this path, for `map_err`.
-    pub(super) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { action, path: path.to_owned(), source }
     }
 }

@@ -1,11 +1,12 @@
 //! Looking for GPUs and libraries in this process.
 
-use std::{collections::BTreeMap, num::NonZero, thread};
+use std::{collections::BTreeMap, fmt::Display, num::NonZero, path::Path, thread};
 
 use nvml_wrapper::{Nvml, error::NvmlError};
 use robocache_core::{
     cuda::{DeviceProperties, usable_gpus},
-    library::{CUPTI, Library, NCCL},
+    cupti::Cupti,
+    library::NCCL,
 };
 
 use super::{Gpu, Machine};
@@ -19,8 +20,8 @@ pub(super) fn look() -> Machine {
         cpus: cpus(),
         gpus,
         cuda_missing,
-        cupti: path_of(&CUPTI),
-        nccl: path_of(&NCCL),
+        cupti: described(Cupti::load().map(Cupti::path)),
+        nccl: described(NCCL.load().as_ref().map(|library| &*library.path)),
         datasets: BTreeMap::new(),
     }
 }
@@ -30,11 +31,9 @@ pub(super) fn cpus() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-fn path_of(library: &Library) -> Result<String, String> {
-    match library.load() {
-        Ok(loaded) => Ok(loaded.path.display().to_string()),
-        Err(error) => Err(error.to_string()),
-    }
+/// A library's file, or why it cannot be used.
+fn described(found: Result<&Path, impl Display>) -> Result<String, String> {
+    found.map(|path| path.display().to_string()).map_err(|error| error.to_string())
 }
 
 /// What NVML sees where CUDA sees nothing usable: the difference is often the diagnosis.

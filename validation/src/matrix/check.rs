@@ -9,18 +9,25 @@ use super::{
     changes::Changes,
     choice::Choice,
     document::{
-        DatasetSection, Document, ExcludeSection, LimitsSection, OperatorSection, OverrideSection, ProfileSection,
-        SelectionSection, SuitesSection,
+        BudgetSection, DatasetSection, Document, ExcludeSection, LimitsSection, OperatorSection, OverrideSection,
+        ProfileSection, SelectionSection, SuitesSection, ThresholdSection,
     },
     entries::{Entries, Entry},
-    model::{DatasetRow, Exclude, Expiry, Matrix, OperatorRow, Override, ProblemGroup, ProblemRow, Profile, Selection},
+    model::{
+        Budget, CellThreshold, DatasetRow, Exclude, Expiry, Matrix, OperatorRow, Override, ProblemGroup, ProblemRow,
+        Profile, Selection,
+    },
     pattern::Pattern,
     place::{Located, Place},
     problem::ProblemSection,
     source::Source,
     suggestion::one_of,
 };
-use crate::{cell::Limits, dataset::DatasetSpec, suites::SuiteSettings};
+use crate::{
+    cell::Limits,
+    dataset::DatasetSpec,
+    suites::{LaunchCountSettings, SuiteSettings, Threshold},
+};
 
 /// Looks every name up and checks every argument.
 pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> Result<Matrix, Diagnostic> {
@@ -31,6 +38,8 @@ pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> 
     }
     let limits = checker.limits(&document.limits)?;
     let suites = checker.suites(&document.suites)?;
+    let budgets = document.suites.launch_count.iter().flat_map(|section| &section.budgets);
+    let budgets = budgets.map(|section| checker.budget(section)).collect::<Result<_, _>>()?;
     let operators = collect(&document.operators, |entry| checker.operator(entry))?;
     let datasets = collect(&document.datasets, |entry| checker.dataset(entry, &operators))?;
     let excludes = document.exclude.iter().map(|section| checker.exclude(section)).collect::<Result<_, _>>()?;
@@ -39,8 +48,19 @@ pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> 
         .iter()
         .map(|section| checker.override_section(section, &suites))
         .collect::<Result<_, _>>()?;
-    let names = Names { suites: &suites, operators: &operators, datasets: &datasets };
+    let thresholds = checker.thresholds(&document.suites)?;
+    let (timed, untimed): (Vec<_>, Vec<_>) = suites.into_iter().partition(SuiteSettings::is_timed);
+    let names = Names { suites: &untimed, operators: &operators, datasets: &datasets };
     let profiles = collect(&document.profiles, |entry| checker.profile(entry, &names))?;
+    let names = Names { suites: &timed, ..names };
+    let (benchmarks, benchmarks_place) = match &document.benchmarks {
+        Some(benchmarks) if timed.is_empty() => {
+            let message = "`benchmarks` run the suite `performance`, which is not among the `suites` of this matrix";
+            return Err(source.diagnostic(benchmarks.place, message));
+        }
+        Some(benchmarks) => (collect(benchmarks, |entry| checker.profile(entry, &names))?, benchmarks.place),
+        None => (Vec::new(), Place::START),
+    };
     if profiles.is_empty() {
         return Err(source.diagnostic(document.profiles.place, "there is no profile: nothing could be asked for"));
     }
@@ -48,13 +68,16 @@ pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> 
         seed: document.seed,
         devices,
         limits,
-        suites,
+        budgets,
         operators,
         datasets,
         excludes,
         overrides,
+        thresholds,
         profiles,
         profiles_place: document.profiles.place,
+        benchmarks,
+        benchmarks_place,
         source,
     })
 }
@@ -94,7 +117,7 @@ impl Checker<'_> {
     }
 
     fn suites(&self, section: &SuitesSection) -> Result<Vec<SuiteSettings>, Diagnostic> {
-        let SuitesSection { determinism, accuracy } = section;
+        let SuitesSection { determinism, accuracy, launch_count, performance } = section;
         let determinism = determinism.as_ref().map(|settings| Located {
             value: SuiteSettings::Determinism(settings.value.clone()),
             place: settings.place,
@@ -102,11 +125,47 @@ impl Checker<'_> {
         let accuracy = accuracy
             .as_ref()
             .map(|settings| Located { value: SuiteSettings::Accuracy(settings.value.clone()), place: settings.place });
-        let suites = determinism.into_iter().chain(accuracy);
+        // Cells get their budgets when they are planned.
+        let launch_count = launch_count.as_ref().map(|_| SuiteSettings::LaunchCount(LaunchCountSettings::default()));
+        let performance = performance.as_ref().map(|section| Located {
+            value: SuiteSettings::Performance(section.settings.clone()),
+            place: section.place,
+        });
+        let suites = determinism.into_iter().chain(accuracy).chain(performance);
         suites
             .map(|suite| match suite.check() {
                 Ok(()) => Ok(suite.value),
                 Err(invalid) => Err(self.fault(suite.place, format!("suite `{}`: {invalid}", suite.name()))),
+            })
+            .chain(launch_count.map(Ok))
+            .collect()
+    }
+
+    fn budget(&self, section: &BudgetSection) -> Result<Budget, Diagnostic> {
+        let BudgetSection { cells, kernels, copies, memsets } = section;
+        let settings = LaunchCountSettings {
+            kernels: kernels.iter().map(|entry| (entry.key.value.clone(), entry.value.value)).collect(),
+            copies: *copies,
+            memsets: *memsets,
+        };
+        if settings.kernels.values().all(|&launches| launches == 0) {
+            let message = "this budget has no launch, and a call that launches nothing never passes";
+            return Err(self.fault(kernels.place, message).help("name the kernels and how often each is launched"));
+        }
+        let kernel_places = kernels.iter().map(|entry| (entry.key.value.clone(), entry.key.place)).collect();
+        Ok(Budget { cells: Pattern::new(cells), place: cells.place, settings, kernel_places })
+    }
+
+    fn thresholds(&self, section: &SuitesSection) -> Result<Vec<CellThreshold>, Diagnostic> {
+        let sections = section.performance.iter().flat_map(|section| &section.thresholds);
+        sections
+            .map(|ThresholdSection { cells, series, at_most_of_copy }| {
+                if !(at_most_of_copy.is_finite() && at_most_of_copy.value > 0.0) {
+                    return Err(self.fault(at_most_of_copy.place, "a ratio must be a positive number, such as 1.05"));
+                }
+                let threshold = Threshold { series: series.value, at_most_of_copy: at_most_of_copy.value };
+                let (place, series_place) = (cells.place, series.place);
+                Ok(CellThreshold { cells: Pattern::new(cells), place, series_place, threshold })
             })
             .collect()
     }
@@ -203,6 +262,7 @@ impl Checker<'_> {
             requires: requires.clone(),
             retries: *retries,
             place: entry.key.place,
+            suites: names.suites.to_vec(),
             changes: Changes::new(set.clone(), names.suites, self.source)?,
             selections: select.iter().map(selection).collect::<Result<_, _>>()?,
         })

@@ -2,7 +2,7 @@
 //!
 //! These types are the reference of the format. The program's JSON Schema is made from them, their comments included.
 
-use robocache_core::{distribution::Distribution, dtype::DType};
+use robocache_core::{distribution::Distribution, dtype::DType, timing::Series};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     cell::Device,
     dataset::{DatasetFormat, Expectation},
-    suites::{AccuracySettings, DeterminismSettings},
+    suites::{AccuracySettings, DeterminismSettings, LaunchCountSettings, PerformanceSettings},
 };
 
 /// What is validated: suites x operators x devices x dtypes x problems x inputs, and the profiles that select from it.
@@ -47,6 +47,9 @@ pub(crate) struct Document {
     pub(crate) overrides: Vec<OverrideSection>,
     /// Named selections of cells.
     pub(crate) profiles: Located<Entries<ProfileSection>>,
+    /// Named selections of cells that are timed: profiles of the suite `performance`, which no other profile runs.
+    #[serde(default)]
+    pub(crate) benchmarks: Option<Located<Entries<ProfileSection>>>,
 }
 
 /// Explicit limits of resources.
@@ -69,6 +72,61 @@ pub(crate) struct SuitesSection {
     pub(crate) determinism: Option<Located<DeterminismSettings>>,
     /// The right values, within a derived bound.
     pub(crate) accuracy: Option<Located<AccuracySettings>>,
+    /// As few launches as budgeted, and nothing else; on GPUs.
+    pub(crate) launch_count: Option<LaunchCountSection>,
+    /// Time, beside a copy of as many bytes; for `benchmarks`.
+    pub(crate) performance: Option<Located<PerformanceSection>>,
+}
+
+/// The settings of the launch_count suite.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LaunchCountSection {
+    /// What one call does to a GPU. The first budget that matches a cell is the cell's, and every cell needs one.
+    pub(crate) budgets: Vec<BudgetSection>,
+}
+
+/// What one call of some cells does to a GPU, exactly. Allocations and synchronisations are never budgeted.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BudgetSection {
+    /// Names of cells; `*` stands for any characters, `?` for one.
+    pub(crate) cells: Located<String>,
+    /// Patterns of kernel names, and how many launches of kernels of such names there must be. A kernel that is named
+    /// without `*` and `?` is not counted by any other pattern.
+    pub(crate) kernels: Located<Entries<u64>>,
+    /// How many copies there must be; none if left out.
+    #[serde(default)]
+    pub(crate) copies: u64,
+    /// How many memsets there must be; none if left out.
+    #[serde(default)]
+    pub(crate) memsets: u64,
+}
+
+/// The settings of the performance suite, and what it demands of which cells.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PerformanceSection {
+    /// The settings that hold unless `set` says otherwise.
+    pub(crate) settings: PerformanceSettings,
+    /// The largest ratios to a copy of as many bytes. Times themselves are never limited: they differ from machine to
+    /// machine and from day to day.
+    #[serde(default)]
+    pub(crate) thresholds: Vec<ThresholdSection>,
+}
+
+/// What the median ratio of some cells may be.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ThresholdSection {
+    /// Names of cells; `*` stands for any characters, `?` for one.
+    pub(crate) cells: Located<String>,
+    /// The series that is meant: `cold` or `hot` on a CPU; `cold`, `stream` or `graph` on a GPU.
+    #[schemars(schema_with = "series")]
+    pub(crate) series: Located<Series>,
+    /// The largest ratio of the time of a call to that of the copy.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub(crate) at_most_of_copy: Located<f64>,
 }
 
 /// One operator.
@@ -196,6 +254,10 @@ fn choice(words: &[&str]) -> Schema {
     json_schema!({ "anyOf": [{ "const": "all" }, { "type": "array", "items": { "enum": words } }] })
 }
 
+fn series(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": Series::ALL.map(Series::name) })
+}
+
 fn dtypes(_: &mut SchemaGenerator) -> Schema {
     choice(&DType::ALL.map(DType::name))
 }
@@ -212,6 +274,8 @@ fn changes(generator: &mut SchemaGenerator) -> Schema {
         LimitsSection::json_schema(generator),
         DeterminismSettings::json_schema(generator),
         AccuracySettings::json_schema(generator),
+        LaunchCountSettings::json_schema(generator),
+        PerformanceSettings::json_schema(generator),
     ] {
         if let Some(serde_json::Value::Object(more)) = section.get("properties") {
             properties.extend(more.clone());

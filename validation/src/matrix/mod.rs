@@ -25,11 +25,12 @@ mod suggestion;
 mod yaml;
 
 pub use diagnostic::Diagnostic;
-pub use model::{Matrix, Profile};
+pub use model::{Kind, Matrix, Profile};
 pub use place::Place;
 pub use requirement::Requirement;
 pub use schema::schema;
 pub use source::SIZE_LIMIT_BYTES;
 
 pub(crate) use changes::looser_limits;
-pub(crate) use model::{DatasetRow, OperatorRow, Selection};
+pub(crate) use model::{Budget, DatasetRow, OperatorRow, Selection};
+pub(crate) use pattern::Pattern;

@@ -1,7 +1,10 @@
 //! The matrix, checked: every name in it is known, and every argument is valid.
 
+use std::{collections::BTreeMap, fmt};
+
 use jiff::civil::Date;
 use robocache_core::{distribution::Distribution, dtype::DType};
+use serde::{Deserialize, Serialize};
 
 use super::{
     Diagnostic, Requirement, arguments::Arguments, changes::Changes, choice::Choice, pattern::Pattern, place::Place,
@@ -10,7 +13,7 @@ use super::{
 use crate::{
     cell::{Cell, Device, Input, Limits},
     dataset::DatasetSpec,
-    suites::SuiteSettings,
+    suites::{LaunchCountSettings, SuiteSettings, Threshold},
 };
 
 /// A matrix whose names and arguments are known to be valid.
@@ -20,14 +23,28 @@ pub struct Matrix {
     pub(crate) seed: u64,
     pub(crate) devices: Vec<Device>,
     pub(crate) limits: Limits,
-    pub(crate) suites: Vec<SuiteSettings>,
+    pub(crate) budgets: Vec<Budget>,
     pub(crate) operators: Vec<OperatorRow>,
     pub(crate) datasets: Vec<DatasetRow>,
     pub(crate) excludes: Vec<Exclude>,
     pub(crate) overrides: Vec<Override>,
+    pub(crate) thresholds: Vec<CellThreshold>,
     pub(crate) profiles: Vec<Profile>,
     /// Where the profiles are listed.
     pub(crate) profiles_place: Place,
+    pub(crate) benchmarks: Vec<Profile>,
+    /// Where the benchmarks are listed; the start of the file if there are none.
+    pub(crate) benchmarks_place: Place,
+}
+
+/// What calls of some cells may launch. The first that matches a cell is the cell's.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    pub(crate) cells: Pattern,
+    pub(crate) place: Place,
+    pub(crate) settings: LaunchCountSettings,
+    /// Where each pattern of kernel names was written.
+    pub(crate) kernel_places: BTreeMap<String, Place>,
 }
 
 /// An operator with its problems.
@@ -78,11 +95,47 @@ pub(crate) struct Override {
     pub(crate) expires: Option<Expiry>,
 }
 
+/// What the median ratio of some cells may be at the most.
+#[derive(Clone, Debug)]
+pub(crate) struct CellThreshold {
+    pub(crate) cells: Pattern,
+    pub(crate) place: Place,
+    pub(crate) series_place: Place,
+    pub(crate) threshold: Threshold,
+}
+
 /// The last day of an override.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expiry {
     pub(crate) date: Date,
     pub(crate) place: Place,
+}
+
+/// What a profile is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Its cells are right or wrong.
+    #[default]
+    Validation,
+    /// Its cells are timed.
+    Benchmark,
+}
+
+impl Kind {
+    /// Whether it is the kind that is meant where none is named.
+    pub fn is_validation(&self) -> bool {
+        *self == Self::Validation
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Validation => "profile",
+            Self::Benchmark => "benchmark",
+        })
+    }
 }
 
 /// A named selection of cells, and what it needs.
@@ -97,6 +150,8 @@ pub struct Profile {
     /// How often a cell that crashed or timed out is executed again.
     pub retries: u32,
     pub(crate) place: Place,
+    /// The suites among which its selections choose.
+    pub(crate) suites: Vec<SuiteSettings>,
     pub(crate) changes: Changes,
     pub(crate) selections: Vec<Selection>,
 }
@@ -136,12 +191,26 @@ impl Matrix {
         &self.profiles
     }
 
+    /// The profiles of timed cells in the order of the file.
+    pub fn benchmarks(&self) -> &[Profile] {
+        &self.benchmarks
+    }
+
     /// The profile of this name.
     pub fn profile(&self, name: &str) -> Result<&Profile, Diagnostic> {
-        self.profiles.iter().find(|profile| profile.name == name).ok_or_else(|| {
-            let names: Vec<_> = self.profiles.iter().map(|profile| profile.name.as_str()).collect();
-            let message = format!("there is no profile `{name}` in this matrix");
-            self.source.diagnostic(self.profiles_place, message).label(one_of(name, &names))
+        self.find(Kind::Validation, name)
+    }
+
+    /// The profile of this kind and name.
+    pub fn find(&self, kind: Kind, name: &str) -> Result<&Profile, Diagnostic> {
+        let (profiles, place) = match kind {
+            Kind::Validation => (&self.profiles, self.profiles_place),
+            Kind::Benchmark => (&self.benchmarks, self.benchmarks_place),
+        };
+        profiles.iter().find(|profile| profile.name == name).ok_or_else(|| {
+            let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+            let message = format!("there is no {kind} `{name}` in this matrix");
+            self.source.diagnostic(place, message).label(one_of(name, &names))
         })
     }
 

@@ -1,4 +1,4 @@
-//! Patterns of cell names.
+//! Patterns of names, of cells and of kernels.
 
 /// A pattern: `*` stands for any characters, also none and also `::`; `?` stands for any one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,20 +1,30 @@
-//! Overrides and excludes, applied to the cells that their patterns match.
+//! Overrides, excludes and thresholds, applied to the cells that their patterns match.
 
 use jiff::civil::Date;
+use robocache_core::{
+    registry::Registry,
+    timing::{CpuStopwatch, CudaStopwatch, Series},
+};
 
-use super::cells::Draft;
-use crate::matrix::{Diagnostic, Matrix, looser_limits};
+use super::{budgets::check_kernels, cells::Draft};
+use crate::{
+    cell::Device,
+    matrix::{Diagnostic, Matrix, looser_limits},
+    suites::SuiteSettings,
+};
 
-/// The overrides and excludes of a matrix, and which of them have matched a cell.
+/// The overrides, excludes and thresholds of a matrix, and which of them have matched a cell.
 pub(super) struct Amendments<'a> {
     matrix: &'a Matrix,
+    registry: &'a Registry,
     overrides_used: Vec<bool>,
     excludes_used: Vec<bool>,
+    thresholds_used: Vec<bool>,
 }
 
 impl<'a> Amendments<'a> {
     /// Those of `matrix`, unless one of them expired before `today`.
-    pub(super) fn new(matrix: &'a Matrix, today: Date) -> Result<Self, Diagnostic> {
+    pub(super) fn new(matrix: &'a Matrix, registry: &'a Registry, today: Date) -> Result<Self, Diagnostic> {
         for expiry in matrix.overrides.iter().filter_map(|change| change.expires) {
             if expiry.date < today {
                 let message = format!("this override expired on {}", expiry.date);
@@ -24,8 +34,10 @@ impl<'a> Amendments<'a> {
         }
         Ok(Self {
             matrix,
+            registry,
             overrides_used: vec![false; matrix.overrides.len()],
             excludes_used: vec![false; matrix.excludes.len()],
+            thresholds_used: vec![false; matrix.thresholds.len()],
         })
     }
 
@@ -39,6 +51,9 @@ impl<'a> Amendments<'a> {
             *used = true;
             let (suite, limits) = (draft.cell.suite.clone(), draft.cell.limits);
             change.changes.apply(&mut draft.cell.suite, &mut draft.cell.limits, source)?;
+            if let Some(operator) = self.registry.get(&draft.cell.operator) {
+                check_kernels(self.matrix, &draft.cell.suite, &**operator, change.place)?;
+            }
             let looser = draft.cell.suite.is_looser_than(&suite) || looser_limits(&draft.cell.limits, &limits);
             if looser && change.expires.is_none() {
                 let message = "this override loosens a check and has no `expires`";
@@ -46,6 +61,38 @@ impl<'a> Amendments<'a> {
                 let label = format!("less is demanded of {}", draft.cell.name);
                 return Err(source.diagnostic(change.place, message).label(label).help(help));
             }
+        }
+        Ok(())
+    }
+
+    /// Gives a timed cell every threshold that matches it. Its device must have the series that is meant.
+    pub(super) fn set_thresholds(&mut self, draft: &mut Draft) -> Result<(), Diagnostic> {
+        let settings = match &mut draft.cell.suite {
+            SuiteSettings::Performance(settings) => settings,
+            SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_) | SuiteSettings::LaunchCount(_) => return Ok(()),
+        };
+        for (threshold, used) in self.matrix.thresholds.iter().zip(&mut self.thresholds_used) {
+            if !threshold.cells.matches(&draft.cell.name) {
+                continue;
+            }
+            *used = true;
+            let series = threshold.threshold.series;
+            let known: &[Series] = match draft.cell.device {
+                Device::Cpu => CpuStopwatch::SERIES,
+                Device::Cuda => CudaStopwatch::SERIES,
+            };
+            if !known.contains(&series) {
+                let names: Vec<_> = known.iter().map(|series| series.name()).collect();
+                let message = format!("{} cells have no series `{series}`", draft.cell.device);
+                let label = format!("this matches {}", draft.cell.name);
+                return Err(self
+                    .matrix
+                    .source
+                    .diagnostic(threshold.series_place, message)
+                    .label(label)
+                    .help(format!("they have {}; let the pattern name one device", names.join(", "))));
+            }
+            settings.thresholds.push(threshold.threshold);
         }
         Ok(())
     }
@@ -66,7 +113,8 @@ impl<'a> Amendments<'a> {
     pub(super) fn finish(self) -> Result<(), Diagnostic> {
         let overrides = self.matrix.overrides.iter().map(|change| change.place).zip(self.overrides_used);
         let excludes = self.matrix.excludes.iter().map(|exclude| exclude.place).zip(self.excludes_used);
-        match overrides.chain(excludes).find(|&(_, used)| !used) {
+        let thresholds = self.matrix.thresholds.iter().map(|threshold| threshold.place).zip(self.thresholds_used);
+        match overrides.chain(excludes).chain(thresholds).find(|&(_, used)| !used) {
             None => Ok(()),
             Some((place, _)) => Err(self
                 .matrix

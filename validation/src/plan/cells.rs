@@ -10,6 +10,7 @@ use robocache_core::{
     registry::Registry,
 };
 
+use super::budgets::{Budgets, check_kernels};
 use crate::{
     cell::{Cell, Device, Input},
     dataset::Expectation,
@@ -34,6 +35,7 @@ pub(super) struct Draft {
 /// What every cell of one part of a selection has in common.
 struct Part<'a> {
     matrix: &'a Matrix,
+    budgets: &'a Budgets<'a>,
     profile: &'a Profile,
     selection: &'a Selection,
     suite: &'a SuiteSettings,
@@ -43,16 +45,22 @@ struct Part<'a> {
 }
 
 /// The cells of one profile in order: selection by selection, then by the parts of the name from left to right.
-pub(super) fn drafts(matrix: &Matrix, profile: &Profile, registry: &Registry) -> Result<Vec<Draft>, Diagnostic> {
+pub(super) fn drafts(
+    matrix: &Matrix,
+    budgets: &Budgets<'_>,
+    profile: &Profile,
+    registry: &Registry,
+) -> Result<Vec<Draft>, Diagnostic> {
     let mut drafts = Vec::new();
     for selection in &profile.selections {
         let before = drafts.len();
-        for suite in matrix.suites.iter().filter(|suite| selection.suites.contains(suite.name())) {
+        for suite in profile.suites.iter().filter(|suite| selection.suites.contains(suite.name())) {
             for row in matrix.operators.iter().filter(|row| selection.operators.contains(row.name.as_str())) {
                 let operator = find(registry, row, matrix, selection)?;
-                for &device in matrix.devices.iter().filter(|device| selection.devices.contains(*device)) {
+                let chosen = |device: &&Device| suite.runs_on(**device) && selection.devices.contains(*device);
+                for &device in matrix.devices.iter().filter(chosen) {
                     for &dtype in row.dtypes.iter().filter(|dtype| selection.dtypes.contains(*dtype)) {
-                        let part = Part { matrix, profile, selection, suite, operator, device, dtype };
+                        let part = Part { matrix, budgets, profile, selection, suite, operator, device, dtype };
                         part.generated(row, &mut drafts)?;
                         part.recorded(&mut drafts)?;
                         if drafts.len() > CELL_LIMIT {
@@ -65,7 +73,8 @@ pub(super) fn drafts(matrix: &Matrix, profile: &Profile, registry: &Registry) ->
         }
         if drafts.len() == before {
             let message = format!("this selection of `{}` has no cell", profile.name);
-            let help = "name `problems` or `datasets` that the chosen operators, dtypes and distributions have";
+            let help = "name `problems` or `datasets` that the chosen operators, dtypes and distributions have, and a \
+                        device on which the chosen suites run: launch_count runs on cuda only";
             return Err(matrix.source.diagnostic(selection.place, message).help(help));
         }
     }
@@ -137,16 +146,17 @@ impl Part<'_> {
         parameters: Parameters,
         expect: Expectation,
     ) -> Result<Cell, Diagnostic> {
-        let Self { matrix, profile, selection, device, dtype, suite: _, operator: _ } = *self;
-        let (mut suite, mut limits) = (self.suite.clone(), matrix.limits);
-        for changes in [&profile.changes, &selection.changes] {
+        let Self { matrix, budgets, profile, selection, suite, operator, device, dtype } = *self;
+        let name = format!("{}::{}::{device}::{dtype}::{problem}::{input}", suite.name(), operator.name());
+        let (mut suite, mut limits) = (budgets.settle(suite, &name, operator, selection.place)?, matrix.limits);
+        for (changes, place) in [(&profile.changes, profile.place), (&selection.changes, selection.place)] {
             changes.apply(&mut suite, &mut limits, &matrix.source)?;
+            check_kernels(matrix, &suite, operator, place)?;
         }
-        let operator = self.operator.name().to_owned();
+        let operator = operator.name().to_owned();
         // The device is no part of the data's name: all devices get the same data.
         let data_name = Cell::data_name(suite.name(), &operator, dtype, problem, &input);
         let seed = Seed::root(matrix.seed).derive(&data_name);
-        let name = format!("{}::{operator}::{device}::{dtype}::{problem}::{input}", suite.name());
         Ok(Cell { name, suite, operator, device, dtype, parameters, input, expect, seed, limits })
     }
 }

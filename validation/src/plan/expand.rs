@@ -8,12 +8,14 @@ use robocache_core::registry::Registry;
 use super::{
     Plan, PlannedCell, SkipReason,
     amendments::Amendments,
+    budgets::Budgets,
     cells::{Draft, drafts},
 };
 use crate::{
     cell::{Device, Input},
     machine::Machine,
-    matrix::{Diagnostic, Matrix},
+    matrix::{Diagnostic, Kind, Matrix},
+    suites::SuiteSettings,
 };
 
 impl Plan {
@@ -28,17 +30,31 @@ impl Plan {
         registry: &Registry,
         today: Date,
     ) -> Result<Self, Diagnostic> {
-        let chosen = matrix.profile(profile)?;
-        let mut amendments = Amendments::new(matrix, today)?;
+        Self::expand_of(Kind::Validation, matrix, profile, machine, registry, today)
+    }
+
+    /// The cells of the profile of this kind and name, as [`Plan::expand`] gives those of a profile that validates.
+    pub fn expand_of(
+        kind: Kind,
+        matrix: &Matrix,
+        profile: &str,
+        machine: &Machine,
+        registry: &Registry,
+        today: Date,
+    ) -> Result<Self, Diagnostic> {
+        let chosen = matrix.find(kind, profile)?;
+        let mut amendments = Amendments::new(matrix, registry, today)?;
+        let budgets = Budgets::new(matrix);
         let mut cells = Vec::new();
-        for profile in matrix.profiles() {
-            let drafts = drafts(matrix, profile, registry)?;
+        for profile in matrix.profiles().iter().chain(matrix.benchmarks()) {
+            let drafts = drafts(matrix, &budgets, profile, registry)?;
             let mut all_excluded = true;
             for mut draft in drafts {
                 amendments.override_cell(&mut draft)?;
+                amendments.set_thresholds(&mut draft)?;
                 let exclusion = amendments.exclusion(&draft);
                 all_excluded &= exclusion.is_some();
-                if profile.name == chosen.name {
+                if std::ptr::eq(profile, chosen) {
                     let skip = exclusion
                         .map(|reason| SkipReason::Excluded(reason.to_owned()))
                         .or_else(|| absence(&draft, machine));
@@ -51,6 +67,7 @@ impl Plan {
             }
         }
         amendments.finish()?;
+        budgets.finish()?;
         let datasets: BTreeSet<_> = cells.iter().filter_map(|planned| dataset(&planned.cell.input)).collect();
         let datasets: Vec<_> = datasets.into_iter().collect();
         let missing_requirements =
@@ -70,6 +87,16 @@ fn absence(draft: &Draft, machine: &Machine) -> Option<SkipReason> {
             return Some(SkipReason::MachineLacks(format!("a CUDA implementation of `{}`", cell.operator)));
         }
         Device::Cpu | Device::Cuda => {}
+    }
+    match (&cell.suite, &machine.cupti) {
+        (SuiteSettings::LaunchCount(_), Err(absence)) => return Some(SkipReason::MachineLacks(absence.clone())),
+        (
+            SuiteSettings::LaunchCount(_)
+            | SuiteSettings::Determinism(_)
+            | SuiteSettings::Accuracy(_)
+            | SuiteSettings::Performance(_),
+            Ok(_) | Err(_),
+        ) => {}
     }
     let name = dataset(&cell.input)?;
     machine.dataset_absence(name).map(|absence| SkipReason::DatasetMissing(format!("{name}: {absence}")))

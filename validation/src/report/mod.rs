@@ -1,13 +1,19 @@
 //! From records to bytes: each format is a peer, and none sees a device or judges.
 
+pub mod chart;
 pub mod junit;
 pub mod ladder;
+pub mod launches;
+pub mod numbers;
 mod output;
+pub mod performance;
 pub mod progress;
 mod publish;
 mod repeat;
 pub mod summary;
 pub mod terminal;
 
+pub(crate) use output::print_line;
+pub(crate) use publish::last_attempts;
 pub use publish::{Asked, publish};
 pub use repeat::repeat_command;

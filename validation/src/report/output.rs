@@ -6,6 +6,6 @@ use std::{fmt::Display, io::Write};
 ///
 /// A reader that closed the pipe, such as `head`, has seen enough: the cells go on, and their evidence is complete
 /// without it.
-pub(super) fn print_line(line: impl Display) {
+pub(crate) fn print_line(line: impl Display) {
     let _ = writeln!(anstream::stdout(), "{line}");
 }

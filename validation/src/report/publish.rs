@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{junit, ladder, output::print_line, summary::Summary, terminal};
+use super::{chart, junit, ladder, launches, output::print_line, performance, summary::Summary, terminal};
 use crate::{
     Stop,
     evidence::{Record, Run},
@@ -38,13 +38,24 @@ pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit
     for finding in contents.findings() {
         print_line(format_args!("damaged evidence: {finding}"));
     }
-    let records = last_attempts(contents.records, &asked.cells);
+    let records = last_attempts(contents.records, |cell| asked.cells.contains(cell));
     let summary = Summary::of(&records);
     for failure in records.iter().filter_map(|record| terminal::failure(run.environment(), record)) {
         print_line(format_args!("\n{}", failure.trim_end()));
     }
     if let Some(rungs) = ladder::table(&ladder::rungs(&records)) {
         print_line(format_args!("\n{rungs}"));
+    }
+    if let Some(calls) = launches::table(&launches::calls(&records)) {
+        print_line(format_args!("\n{calls}"));
+    }
+    let times = performance::rows(&records);
+    if let Some(table) = performance::table(&times) {
+        print_line(format_args!("\n{table}"));
+        if run.environment().program.build != "release" {
+            print_line("These are the times of a debug build; `cargo run --release` gives those of the program.");
+        }
+        run.write_report("performance.svg", chart::render(&times).as_bytes())?;
     }
     print_line(format_args!(
         "\n{}\n{}evidence: {}",
@@ -82,11 +93,11 @@ fn exit(summary: &Summary, shortfalls: &[String]) -> Exit {
     }
 }
 
-/// One record for each of these cells that has one: that of its last attempt, in the order in which cells first ended.
-fn last_attempts(records: Vec<Record>, cells: &HashSet<&str>) -> Vec<Record> {
+/// One record for each of the chosen cells that has one: that of its last attempt, in the order in which cells first ended.
+pub(crate) fn last_attempts(records: Vec<Record>, is_chosen: impl Fn(&str) -> bool) -> Vec<Record> {
     let mut places = HashMap::new();
     let mut last: Vec<Record> = Vec::new();
-    for record in records.into_iter().filter(|record| cells.contains(record.cell.name.as_str())) {
+    for record in records.into_iter().filter(|record| is_chosen(&record.cell.name)) {
         match places.get(&record.cell.name) {
             Some(&place) => last[place] = record,
             None => {

@@ -64,6 +64,10 @@ impl Counts {
                     self.fraction_of_bound = larger(self.fraction_of_bound, output.max_fraction_of_bound);
                 }
             }
+            // Launches are counted, and no element is compared.
+            Observation::LaunchCount(_) => {}
+            // Its numbers have a table of their own.
+            Observation::Performance(_) => {}
             Observation::OperatorFailed(_) | Observation::Panicked { .. } | Observation::InputRejected { .. } => {}
         }
     }

@@ -6,11 +6,12 @@ use std::{
 };
 
 use robocache_core::{
-    cpu::CpuSession,
+    cpu::{CpuOptions, CpuSession},
     cuda::{self, CudaError, CudaSession},
     operator::{Problem, RunError},
     session::{RunOutcome, Session, Variation},
     tensor::HostTensor,
+    timing::{CpuStopwatch, CudaStopwatch, Stopwatch},
 };
 
 use crate::{
@@ -33,6 +34,23 @@ pub(super) fn open<'a>(
     }
 }
 
+/// Prepares a problem and its inputs for being timed.
+pub(crate) fn stopwatch<'a>(
+    device: Device,
+    problem: &'a dyn Problem,
+    inputs: &[HostTensor],
+) -> Result<Box<dyn Stopwatch + 'a>, RunError> {
+    match device {
+        Device::Cpu => Ok(Box::new(CpuStopwatch::new(problem, inputs.to_vec(), CpuOptions::default())?)),
+        Device::Cuda => Ok(Box::new(CudaStopwatch::new(gpu(0)?, problem, inputs)?)),
+    }
+}
+
+/// The UUID of this worker's own GPU.
+pub(crate) fn own_gpu_uuid() -> Result<&'static str, CudaError> {
+    Ok(&gpu(0)?.context().properties().uuid)
+}
+
 /// How many GPUs this worker sees besides its own.
 pub(super) fn other_gpus() -> Result<usize, CudaError> {
     Ok(cuda::device_count()?.saturating_sub(1))
@@ -49,7 +67,7 @@ pub(super) fn run_on_other_gpu(
 
 /// A GPU, opened for its first cell and kept until the process ends. The supervisor shows each worker its own GPU as
 /// number 0 and the others behind it; a context that broke is replaced with its process.
-fn gpu(number: usize) -> Result<&'static cuda::Device, CudaError> {
+pub(super) fn gpu(number: usize) -> Result<&'static cuda::Device, CudaError> {
     thread_local! {
         static OPEN: RefCell<BTreeMap<usize, &'static cuda::Device>> = const { RefCell::new(BTreeMap::new()) };
     }

@@ -7,6 +7,7 @@ use robocache_core::registry::Registry;
 use super::{
     SuiteSettings, accuracy, determinism,
     device::{hashes, run_once},
+    launch_count, performance,
     prepare::{Unprepared, prepare},
 };
 use crate::{
@@ -32,15 +33,19 @@ pub fn execute(registry: &Registry, cell: &Cell, recording: Option<&Recording>) 
         SuiteSettings::Accuracy(settings) => {
             accuracy::observe(registry, cell, settings, &prepared).map(|facts| Observation::Accuracy(facts.into()))
         }
+        SuiteSettings::LaunchCount(_) => {
+            launch_count::observe(cell, &prepared)?.map(|facts| Observation::LaunchCount(facts.into()))
+        }
+        SuiteSettings::Performance(settings) => {
+            performance::observe(cell, settings, &prepared).map(|facts| Observation::Performance(facts.into()))
+        }
     };
     Ok(observation.unwrap_or_else(Observation::OperatorFailed))
 }
 
 /// Runs a cell plainly once. The error says why there are no outputs.
 pub fn digest(registry: &Registry, cell: &Cell, recording: Option<&Recording>) -> Result<OutputHashes, String> {
-    let prepared = prepare(registry, cell, recording).map_err(|unprepared| match unprepared {
-        Unprepared::Rejected { kind: _, message } | Unprepared::Impossible(message) => message,
-    })?;
+    let prepared = prepare(registry, cell, recording).map_err(Unprepared::into_message)?;
     run_once(cell.device, &*prepared.problem, &prepared.inputs)
         .map(|outcome| hashes(&outcome.outputs))
         .map_err(|error| error.to_string())

@@ -1,16 +1,24 @@
 //! The suites: on a worker's side, each turns a cell into an observation.
 //!
 //! [`execute`] is the door. It makes the cell's problem and inputs (`prepare`), puts them on the device, and hands
-//! them to the suite. No suite knows what device it runs on, and none judges what it sees.
+//! them to the suite. None judges what it sees, and none but launch_count, which counts what only a GPU does, depends on
+//! the device.
 
 mod accuracy;
 mod determinism;
 mod device;
 mod execute;
+mod launch_count;
 mod measurement;
+mod performance;
 mod prepare;
 mod random_problem;
 mod settings;
 
+pub(crate) use device::{own_gpu_uuid, stopwatch};
 pub use execute::{digest, execute};
-pub use settings::{AccuracySettings, DeterminismSettings, InvalidSetting, SuiteSettings};
+pub(crate) use prepare::{Prepared, Unprepared, Wanted, prepare_wanted};
+pub use settings::{
+    AccuracySettings, DeterminismSettings, InvalidSetting, LaunchCountSettings, PerformanceSettings, SuiteSettings,
+    Threshold,
+};

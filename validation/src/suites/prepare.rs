@@ -1,6 +1,8 @@
 //! From a cell to its problem and inputs.
 
-use robocache_core::{operator::Problem, registry::Registry, tensor::HostTensor};
+use robocache_core::{
+    dtype::DType, operator::Problem, parameters::Parameters, random::Seed, registry::Registry, tensor::HostTensor,
+};
 
 use crate::{
     cell::{Cell, Input},
@@ -9,44 +11,78 @@ use crate::{
 };
 
 /// A problem and its inputs.
-pub(super) struct Prepared {
-    pub(super) problem: Box<dyn Problem>,
-    pub(super) inputs: Vec<HostTensor>,
+pub(crate) struct Prepared {
+    pub(crate) problem: Box<dyn Problem>,
+    pub(crate) inputs: Vec<HostTensor>,
 }
 
 /// Why there is nothing to run.
-pub(super) enum Unprepared {
+pub(crate) enum Unprepared {
     /// The recording is unusable; `kind` is a stable word.
     Rejected { kind: String, message: String },
     /// The harness asks for something that this program does not have.
     Impossible(String),
 }
 
-/// Makes the problem and generates or reads its inputs.
+/// The part of a cell that decides its problem and inputs.
+pub(crate) struct Wanted<'a> {
+    pub(crate) operator: &'a str,
+    pub(crate) dtype: DType,
+    pub(crate) parameters: &'a Parameters,
+    pub(crate) input: &'a Input,
+    pub(crate) seed: Seed,
+}
+
+/// Makes the problem of a cell and generates or reads its inputs.
 pub(super) fn prepare(registry: &Registry, cell: &Cell, recording: Option<&Recording>) -> Result<Prepared, Unprepared> {
+    let wanted = Wanted {
+        operator: &cell.operator,
+        dtype: cell.dtype,
+        parameters: &cell.parameters,
+        input: &cell.input,
+        seed: cell.seed,
+    };
+    prepare_wanted(registry, &wanted, recording)
+}
+
+/// Makes a problem and generates or reads its inputs.
+pub(crate) fn prepare_wanted(
+    registry: &Registry,
+    wanted: &Wanted<'_>,
+    recording: Option<&Recording>,
+) -> Result<Prepared, Unprepared> {
     let operator = registry
-        .get(&cell.operator)
-        .ok_or_else(|| Unprepared::Impossible(format!("this program knows no operator `{}`", cell.operator)))?;
-    match &cell.input {
+        .get(wanted.operator)
+        .ok_or_else(|| Unprepared::Impossible(format!("this program knows no operator `{}`", wanted.operator)))?;
+    match wanted.input {
         Input::Generated(distribution) => {
             let problem = operator
-                .problem(cell.dtype, &cell.parameters)
+                .problem(wanted.dtype, wanted.parameters)
                 .map_err(|error| Unprepared::Impossible(format!("the plan holds an impossible problem: {error}")))?;
-            let inputs = problem.generate(*distribution, cell.seed);
+            let inputs = problem.generate(*distribution, wanted.seed);
             Ok(Prepared { problem, inputs })
         }
         Input::Recorded(name) => {
             let recording =
                 recording.ok_or_else(|| Unprepared::Impossible(format!("dataset `{name}` came without its file")))?;
-            let loaded = dataset::load(&recording.path, &recording.spec, cell.dtype)
+            let loaded = dataset::load(&recording.path, &recording.spec, wanted.dtype)
                 .map_err(|error| rejected(error.kind(), error.to_string()))?;
             let problem = operator
-                .problem(cell.dtype, &loaded.parameters)
+                .problem(wanted.dtype, &loaded.parameters)
                 .map_err(|error| rejected("invalid_parameter", error.to_string()))?;
             problem
                 .check(&loaded.inputs)
                 .map_err(|error| rejected("invalid_input", format!("{}: {error}", recording.path.display())))?;
             Ok(Prepared { problem, inputs: loaded.inputs })
+        }
+    }
+}
+
+impl Unprepared {
+    /// What is wrong, in words.
+    pub(crate) fn into_message(self) -> String {
+        match self {
+            Self::Rejected { kind: _, message } | Self::Impossible(message) => message,
         }
     }
 }

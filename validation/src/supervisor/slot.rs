@@ -95,7 +95,11 @@ fn closed(process: Process) -> Outcome {
 /// of the code under test broken; after a sticky error, the device refuses everything.
 fn leaves_worker_sound(observation: &Observation) -> bool {
     match observation {
-        Observation::Determinism(_) | Observation::Accuracy(_) | Observation::InputRejected { .. } => true,
+        Observation::Determinism(_)
+        | Observation::Accuracy(_)
+        | Observation::LaunchCount(_)
+        | Observation::Performance(_)
+        | Observation::InputRejected { .. } => true,
         Observation::OperatorFailed(failure) => !failure.sticky,
         Observation::Panicked { .. } => false,
     }

@@ -41,7 +41,7 @@ pub enum ConfinementError {
 
 /// Makes this process a worker: takes the connection away from standard input, ties its life to its parent's, and
 /// turns core dumps off.
-pub(super) fn confine() -> Result<UnixStream, ConfinementError> {
+pub(crate) fn confine() -> Result<UnixStream, ConfinementError> {
     let socket = take_connection()?;
     // Works in an endless loop too, and on a stopped process, since nothing here has to run for it.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed("ask for a signal when the supervisor ends"))?;

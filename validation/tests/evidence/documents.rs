@@ -8,9 +8,13 @@ use std::{
     process::Command,
 };
 
-use validation::evidence::parse_log;
+use robocache_core::{dtype::DType, timing::Series};
+use validation::{
+    cell::Device,
+    evidence::{Record, parse_log},
+};
 
-use crate::fixture::{MATRIX, every_verdict, fixed_environment, log_of};
+use crate::fixture::{MATRIX, every_verdict, fixed_environment, log_of, series, timed};
 
 fn document() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/evidence.md")
@@ -59,6 +63,17 @@ fn the_checksum_is_what_the_document_says() {
     assert_eq!(frame, format!(r#"{{"format":1,"sequence":0,"checksum":"{checksum}""#));
 }
 
+fn a_timed_record() -> Record {
+    timed("fuse", Device::Cuda, DType::Bf16, "b4", 2.0, vec![series(Series::Cold, 104.2, 1.042)])
+}
+
+#[test]
+fn times_come_back_from_a_record_as_they_were() {
+    let records = [a_timed_record()];
+    let (_root, _, bytes) = log_of(&records);
+    assert_eq!(parse_log(&bytes).unwrap().records, records);
+}
+
 /// Needs `jq`: the commands are for people who have it.
 #[test]
 fn the_commands_run() {
@@ -71,11 +86,12 @@ fn the_commands_run() {
     let folder = path.parent().unwrap();
     fs::write(folder.join("environment.json"), fixed_environment().to_json()).unwrap();
     let text = fs::read_to_string(document()).unwrap();
-    let run = |label: &str| {
+    let run_in = |folder: &Path, label: &str| {
         let output = Command::new("sh").args(["-ec", block(&text, label)]).current_dir(folder).output().unwrap();
         assert!(output.status.success(), "{label}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
+    let run = |label: &str| run_in(folder, label);
     assert_eq!(run("command: verdicts").split_whitespace().filter(|word| *word == "1").count(), 6);
     assert_eq!(run("command: failures").lines().count(), 4);
     assert!(run("command: failures").starts_with("determinism::voxelize::cpu::f32::n2000::uniform\n"));
@@ -83,6 +99,9 @@ fn the_commands_run() {
     assert!(run("command: slowest").starts_with("12.25\t"));
     assert_eq!(run("command: skipped").trim(), "1 machine_lacks: cuda: no NVIDIA driver");
     assert_eq!(run("command: machine"), "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00 on AMD EPYC 9654, 16 CPUs\n");
+    let (_root, path, _) = log_of(&[a_timed_record(), every_verdict().remove(0)]);
+    let ratios = run_in(path.parent().unwrap(), "command: ratios");
+    assert_eq!(ratios, "1.042\tcold\tperformance::fuse::cuda::bf16::b4::uniform\n");
     // The folder is what its own environment says it is.
     assert_eq!(fs::read(folder.join("matrix.yaml")).unwrap(), MATRIX);
 }

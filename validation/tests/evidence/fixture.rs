@@ -12,6 +12,7 @@ use robocache_core::{
     dtype::DType,
     parameters::{Parameters, Value},
     random::Seed,
+    timing::Series,
 };
 use validation::{
     cell::{Cell, Device, Input, Limits},
@@ -22,9 +23,12 @@ use validation::{
         host::Host,
     },
     machine::{Gpu, Machine},
-    observation::{Death, DeterminismFacts, Observation, Outcome, RungFacts},
+    observation::{
+        Death, DeterminismFacts, GpuConditions, Observation, Outcome, PerformanceFacts, RatioFacts, RungFacts,
+        SamplingEnd, SeriesFacts,
+    },
     plan::SkipReason,
-    suites::{DeterminismSettings, SuiteSettings},
+    suites::{DeterminismSettings, PerformanceSettings, SuiteSettings, Threshold},
     verdict::Verdict,
 };
 
@@ -142,6 +146,55 @@ fn difference() -> Comparison {
         max_fraction_of_bound: None,
         histogram: UlpHistogram([7, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
     }
+}
+
+/// A series of samples with this median time and this ratio to the copy.
+pub(crate) fn series(series: Series, microseconds: f64, ratio: f64) -> SeriesFacts {
+    SeriesFacts {
+        series,
+        samples: 40,
+        discarded: 1,
+        ended: SamplingEnd::Quiet,
+        median_seconds: microseconds / 1e6,
+        minimum_seconds: microseconds / 1.02e6,
+        mean_seconds: microseconds / 0.99e6,
+        noise: 0.0123,
+        bytes_per_second: 400e6 / (microseconds / 1e6),
+        copy_seconds: microseconds / 1e6 / ratio,
+        ratio: RatioFacts { median: ratio, low: 0.99 * ratio, high: 1.005 * ratio },
+        gpu: Some(Fact::Known(GpuConditions {
+            sm_mhz: (1755, 1980),
+            memory_mhz: (3201, 3201),
+            temperature_c: (35, 41),
+            throttled: Vec::new(),
+        })),
+    }
+}
+
+/// A cell that was timed, with a threshold for its cold series.
+pub(crate) fn timed(
+    operator: &str,
+    device: Device,
+    dtype: DType,
+    problem: &str,
+    limit: f64,
+    series: Vec<SeriesFacts>,
+) -> Record {
+    let mut record = passed(problem);
+    record.cell.name = format!("performance::{operator}::{device}::{dtype}::{problem}::uniform");
+    record.cell.suite = SuiteSettings::Performance(PerformanceSettings {
+        samples: 20,
+        most_samples: 200,
+        noise: 0.01,
+        series_ms: 1000,
+        warm_up_ms: 100,
+        thresholds: vec![Threshold { series: Series::Cold, at_most_of_copy: limit }],
+    });
+    operator.clone_into(&mut record.cell.operator);
+    (record.cell.device, record.cell.dtype) = (device, dtype);
+    let facts = PerformanceFacts { bytes_moved: 400_000_000, sets: 2, series, wrong_output: None };
+    record.outcome = Some(Outcome::Observed(Box::new(Observation::Performance(facts.into()))));
+    record
 }
 
 /// A machine without a GPU.

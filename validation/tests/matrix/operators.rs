@@ -18,6 +18,8 @@ pub(crate) struct Named {
     pub(crate) name: &'static str,
     pub(crate) parameters: &'static [ParameterSpec],
     pub(crate) distributions: &'static [Distribution],
+    /// None if they are not known.
+    pub(crate) kernels: &'static [&'static str],
 }
 
 /// A problem of [`Named`].
@@ -42,6 +44,10 @@ impl Operator for Named {
 
     fn distributions(&self) -> &[Distribution] {
         self.distributions
+    }
+
+    fn kernels(&self) -> Vec<&str> {
+        self.kernels.to_vec()
     }
 
     fn problem(&self, dtype: DType, parameters: &Parameters) -> Result<Box<dyn Problem>, InvalidParameter> {
@@ -116,6 +122,7 @@ const SCATTER: Named = Named {
         parameter("streams", ParameterKind::IntegerPairs, false),
     ],
     distributions: &[Distribution::Uniform, Distribution::OneVoxel],
+    kernels: &["scatter_count", "scatter_mean_f32", "scatter_mean_f16"],
 };
 
 /// An operator with hardly any.
@@ -126,6 +133,7 @@ const SCALE: Named = Named {
         parameter("times", ParameterKind::Word(&["f32", "i64"]), false),
     ],
     distributions: &[Distribution::Uniform, Distribution::EpochTimes],
+    kernels: &[],
 };
 
 /// Both of them.

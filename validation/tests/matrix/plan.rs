@@ -13,7 +13,7 @@ use validation::{
     machine::Machine,
     matrix::Matrix,
     plan::{Plan, SkipReason},
-    suites::{DeterminismSettings, SuiteSettings},
+    suites::{DeterminismSettings, LaunchCountSettings, SuiteSettings},
 };
 
 use crate::{
@@ -136,6 +136,43 @@ fn a_recorded_cell_knows_its_dataset() {
     assert_eq!(matrix.dataset(log).unwrap().rate_hz, Some(100.0));
     assert_eq!(matrix.dataset(cell(&plan, "accuracy::scale::cpu::f16::n0_timesf32::uniform")), None);
     assert_eq!(matrix.datasets().collect::<Vec<_>>(), [("scan", "scan.ply"), ("log", "a/log.csv")]);
+}
+
+/// The good matrix with the suite launch_count, and these overrides before its own.
+fn with_budgets(overrides: &str) -> String {
+    let budgets = concat!(
+        "  launch_count:\n    budgets:\n",
+        "      - {cells: \"*::scatter::*::*modecount*\", kernels: {scatter_count: 1}, memsets: 1}\n",
+        "      - {cells: \"*::scatter::*\", kernels: {\"scatter_*\": 2}}\n",
+        "      - {cells: \"*\", kernels: {not_known: 1}}\n",
+        "operators:\n",
+    );
+    let text = fixture("good.yaml").replace("operators:\n", budgets);
+    text.replace("override:\n", &format!("override:\n{overrides}"))
+}
+
+fn budget(plan: &Plan, name: &str) -> LaunchCountSettings {
+    match &cell(plan, name).suite {
+        SuiteSettings::LaunchCount(budget) => budget.clone(),
+        SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_) | SuiteSettings::Performance(_) => {
+            panic!("{name} is of another suite")
+        }
+    }
+}
+
+#[test]
+fn cells_get_the_first_budget_that_matches_and_overrides_change_it() {
+    let tighter = "  - {cells: \"*::scatter::*_n3*\", set: {memsets: 0}, reason: it clears by itself}\n";
+    let plan = plan_of(&with_budgets(tighter), "all", &laptop());
+    let settings = |pattern: &str, launches, memsets| LaunchCountSettings {
+        kernels: [(pattern.to_owned(), launches)].into(),
+        copies: 0,
+        memsets,
+    };
+    let name = |problem: &str| format!("launch_count::scatter::cuda::f32::{problem}::uniform");
+    assert_eq!(budget(&plan, &name("modecount_n3")), settings("scatter_count", 1, 0));
+    assert_eq!(budget(&plan, &name("modemean_n3")), settings("scatter_*", 2, 0));
+    assert_eq!(budget(&plan, "launch_count::scale::cuda::f16::n0_timesf32::uniform"), settings("not_known", 1, 0));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use validation::{
     cell::{Cell, Device, Input},
     machine::Machine,
     matrix::{Matrix, schema},
-    plan::Plan,
+    plan::{Plan, SkipReason},
     suites::SuiteSettings,
 };
 
@@ -55,7 +55,7 @@ fn it_fits_its_schema() {
 fn every_profile_says_whether_it_needs_a_gpu() {
     assert_eq!(plan("quick", &laptop()).missing_requirements, [""; 0]);
     for profile in ["nightly", "lab"] {
-        let lacks = ["cuda: libcuda.so.1 is not installed"];
+        let lacks = ["cuda: libcuda.so.1 is not installed", "cupti: libcupti.so.13 is not installed"];
         assert_eq!(plan(profile, &laptop()).missing_requirements, lacks, "{profile}");
         assert_eq!(plan(profile, &workstation(&[])).missing_requirements, [""; 0], "{profile}");
     }
@@ -101,6 +101,51 @@ fn every_profile_has_every_operator_dtype_word_and_distribution_on_every_device_
             }
         }
     }
+}
+
+#[test]
+fn every_profile_counts_the_launches_of_every_operator_dtype_and_word() {
+    let registry = registry();
+    for profile in ["quick", "nightly", "lab"] {
+        let cells = cells(profile);
+        let counted: Vec<_> = cells.iter().filter(|cell| cell.suite.name() == "launch_count").collect();
+        assert!(counted.iter().all(|cell| cell.device == Device::Cuda), "{profile}");
+        for operator in registry.iter() {
+            let of_it = || counted.iter().filter(|cell| cell.operator == operator.name());
+            let dtypes: BTreeSet<_> = of_it().map(|cell| cell.dtype).collect();
+            assert_eq!(dtypes, operator.dtypes().iter().copied().collect::<BTreeSet<_>>(), "{profile}");
+            for spec in operator.parameters() {
+                let ParameterKind::Word(words) = spec.kind else { continue };
+                for &word in words {
+                    let value = Value::Word(word.to_owned());
+                    let used = of_it().any(|cell| cell.parameters.get(spec.name) == Some(&value));
+                    assert!(used, "{profile} {}: no {} {word}", operator.name(), spec.name);
+                }
+            }
+        }
+        // Empty problems launch nothing, which never passes.
+        let outputs = counted.iter().map(|cell| output_elements(&registry, cell));
+        assert!(outputs.min() > Some(0), "{profile}");
+    }
+}
+
+#[test]
+fn launches_are_counted_only_with_cupti() {
+    let whole = workstation(&[]);
+    let absence = "libcupti.so.13 was not found";
+    let bare = Machine { cupti: Err(absence.to_owned()), ..whole.clone() };
+    let reasons = |machine: &Machine, suite: &str| -> BTreeSet<Option<SkipReason>> {
+        let cells = plan("nightly", machine).cells.into_iter();
+        cells
+            .filter(|planned| planned.cell.suite.name() == suite && matches!(planned.cell.input, Input::Generated(_)))
+            .map(|planned| planned.skip)
+            .collect()
+    };
+    assert_eq!(reasons(&whole, "launch_count"), [None].into());
+    assert_eq!(reasons(&bare, "launch_count"), [Some(SkipReason::MachineLacks(absence.to_owned()))].into());
+    assert_eq!(reasons(&bare, "determinism"), [None].into());
+    assert_eq!(plan("nightly", &bare).missing_requirements, [format!("cupti: {absence}")]);
+    assert_eq!(plan("quick", &bare).missing_requirements, [""; 0]);
 }
 
 #[test]

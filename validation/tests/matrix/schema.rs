@@ -19,6 +19,8 @@ fn a_good_matrix_fits() {
 fn mistakes_that_a_schema_can_see_do_not_fit() {
     let schema = schema(&operators::registry());
     let visible = [
+        "budget_unknown_key",
+        "budget_wrong_type",
         "dataset_format",
         "dataset_rate",
         "empty_axis",

@@ -7,9 +7,12 @@ mod killing;
 
 mod bad_input;
 mod bad_recordings;
+mod benchmarks;
+mod gate;
 mod interrupts;
 mod kills;
 mod nextest;
+mod numbers;
 mod options;
 mod outcomes;
 mod pipes;

@@ -81,6 +81,13 @@ impl Project {
         self.command().args(arguments).output().unwrap().into()
     }
 
+    /// Runs `validation bench` to its end.
+    pub(crate) fn bench(&self, arguments: &[&str]) -> Ended {
+        let mut command = program();
+        command.current_dir(self.folder.path()).arg("bench").args(arguments);
+        command.arg("--matrix").arg(&self.matrix).arg("--output").arg(self.output()).output().unwrap().into()
+    }
+
     /// The folders of all runs, oldest first.
     pub(crate) fn runs(&self) -> Vec<PathBuf> {
         let mut runs: Vec<_> = entries(&self.output()).iter().flat_map(|source| entries(source)).collect();

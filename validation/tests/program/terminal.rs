@@ -1,17 +1,20 @@
 //! What people read, without its colours.
 
 use anstream::adapter::strip_str;
-use robocache_core::compare::{Comparison, UlpHistogram};
+use robocache_core::{
+    census::{CallCensus, Census, GraphCensus, KernelLaunch},
+    compare::{Comparison, UlpHistogram},
+};
 use validation::{
     evidence::Record,
-    observation::{AccuracyFacts, Observation, Outcome, RungFacts},
+    observation::{AccuracyFacts, LaunchFacts, Observation, Outcome, RungFacts},
     plan::SkipReason,
     report::{
-        ladder,
+        ladder, launches,
         summary::Summary,
         terminal::{cell_line, conclusion, failure, skips, table},
     },
-    suites::{AccuracySettings, SuiteSettings},
+    suites::{AccuracySettings, LaunchCountSettings, SuiteSettings},
     verdict::Verdict,
 };
 
@@ -135,4 +138,36 @@ fn the_conclusion_is_the_worst_that_is_true() {
         shown(&every_verdict(), &[requirement]),
     ];
     insta::assert_snapshot!(conclusions.join("\n"));
+}
+
+/// A record of the launch_count suite: a call of so many kernels and memsets.
+fn counted(problem: &str, kernels: usize, memsets: usize, verdict: Verdict) -> Record {
+    let mut record = record(problem, verdict);
+    record.cell.suite = SuiteSettings::LaunchCount(LaunchCountSettings::default());
+    let launch = KernelLaunch {
+        name: "voxelize_count".to_owned(),
+        grid: [8, 1, 1],
+        block: [256, 1, 1],
+        dynamic_shared_bytes: 0,
+        static_shared_bytes: 0,
+        registers: 24,
+    };
+    let eager = Census { kernels: vec![launch; kernels], memsets: vec![64; memsets], ..Census::default() };
+    let graph = GraphCensus::Captured { nodes: eager.clone().into(), replay: eager.clone().into() };
+    let facts = LaunchFacts { cupti_version: 130_001, census: CallCensus { eager, graph } };
+    record.outcome = Some(Outcome::Observed(Box::new(Observation::LaunchCount(facts.into()))));
+    record
+}
+
+#[test]
+fn calls_of_equal_counts_are_one_row() {
+    let failed = || Verdict::Fail { reason: "memsets: 1 (64 bytes), budget 0".to_owned() };
+    let records = [
+        counted("n1", 2, 0, Verdict::Pass),
+        counted("n2", 2, 0, Verdict::Pass),
+        counted("n3", 2, 1, failed()),
+        accurate("n8000", 0.5, 100),
+    ];
+    insta::assert_snapshot!(launches::table(&launches::calls(&records)).unwrap());
+    assert_eq!(launches::table(&launches::calls(&[accurate("n8000", 0.5, 100)])), None);
 }

@@ -17,7 +17,7 @@ use validation::{
     cell::{Cell, Device, Input, Limits},
     dataset::Expectation,
     observation::{Death, Observation, Outcome},
-    suites::{AccuracySettings, SuiteSettings},
+    suites::{AccuracySettings, PerformanceSettings, SuiteSettings},
     supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions},
 };
 
@@ -45,6 +45,19 @@ pub(crate) fn cell_within(deadline_ms: u64, behaviour: &str) -> Cell {
     let mut cell = cell(behaviour);
     cell.limits.deadline_ms = deadline_ms;
     cell
+}
+
+/// The same, as one that is timed.
+pub(crate) fn timed(behaviour: &str) -> Cell {
+    let settings = PerformanceSettings {
+        samples: 6,
+        most_samples: 6,
+        noise: 1.0,
+        series_ms: 1,
+        warm_up_ms: 0,
+        thresholds: Vec::new(),
+    };
+    Cell { suite: SuiteSettings::Performance(settings), ..cell(behaviour) }
 }
 
 /// The same with an argument of this many bytes.

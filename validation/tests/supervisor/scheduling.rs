@@ -11,13 +11,16 @@ use validation::{
     supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions},
 };
 
-use crate::cells::{Run, assert_reports, cell, cell_of_size, execute, harness_failure, report, supervisor, watch};
+use crate::cells::{
+    Run, assert_reports, cell, cell_of_size, execute, harness_failure, report, supervisor, timed, watch,
+};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("scheduling::nothing_to_do_is_complete", nothing),
     ("scheduling::one_slot_keeps_one_worker", one_worker),
     ("scheduling::fresh_process_cells_share_no_worker", fresh_processes),
     ("scheduling::cells_run_in_parallel", parallel),
+    ("scheduling::timed_cells_run_alone", timed_cells),
     ("scheduling::cuda_cells_run_one_at_a_time_on_each_gpu", cuda),
     ("scheduling::device_without_workers_fails_its_cells", no_workers),
     ("scheduling::messages_may_be_larger_than_a_socket_holds", large_messages),
@@ -57,6 +60,20 @@ fn parallel() {
     // Four when the machine is idle; a busy one may start a thread late.
     assert!((2..=4).contains(&run.most_at_a_time), "{}", run.most_at_a_time);
     assert!((2..=4).contains(&run.outcomes.iter().map(report).collect::<HashSet<_>>().len()));
+}
+
+fn timed_cells() {
+    let supervisor = Supervisor::new(SupervisorOptions {
+        cpu_workers: 3,
+        gpu_workers: vec!["GPU-a".into()],
+        ..SupervisorOptions::for_this_program(["as-worker"])
+    })
+    .unwrap();
+    let on_gpu = Cell { device: Device::Cuda, ..timed("sleep") };
+    let run = watch(&supervisor, [vec![timed("sleep"); 4], vec![on_gpu; 2]].concat());
+    assert_eq!(run.most_at_a_time, 1);
+    // Beside cells that are not timed either: those that are under way have the machine to themselves or share it.
+    assert_reports(&execute(&supervisor, [vec![cell("sleep"); 4], vec![timed("sleep"); 2]].concat()));
 }
 
 fn cuda() {
