@@ -9,7 +9,7 @@ use super::{
 use crate::{
     cpu::{
         CpuOptions, pool,
-        sequential::{STREAM_FROM_BYTES, Sequential},
+        sequential::{Sequential, past_caches},
     },
     dtype::{DType, Float},
     operators::times::Time,
@@ -100,11 +100,11 @@ impl<E: Interpolate, T: Time> Job<'_, E, T> {
             return;
         }
         let kernel = Kernel::new(options.instructions);
-        let stream = size_of_val(y) >= STREAM_FROM_BYTES;
+        let past_caches = past_caches(size_of_val(y), options.instructions);
         let rows_per_task = (TASK_BYTES / (self.row * size_of::<E>())).max(1);
         let tasks = y.chunks_mut(rows_per_task * self.row).enumerate();
         pool::for_each(options.threads, tasks, Vec::new, |cursors, (task, y)| {
-            let mut output = Sequential::new(y, stream);
+            let mut output = Sequential::new(y, past_caches);
             let first = task * rows_per_task;
             let last = (first + rows_per_task).min(self.tt.len());
             let mut row = first;

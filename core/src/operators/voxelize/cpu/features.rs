@@ -6,7 +6,7 @@ use super::{cells::Cells, partition::Partition, tile::Tile};
 use crate::{
     cpu::{
         CpuOptions, InstructionSet, pool,
-        sequential::{STREAM_FROM_BYTES, Sequential},
+        sequential::{Sequential, past_caches},
     },
     dtype::{DType, Float},
     operators::voxelize::VoxelizeShape,
@@ -122,13 +122,13 @@ pub(super) fn reduce<E: Float, R: Reduction>(
     let rows = Rows { features, channels };
     // Points lie anywhere in memory: without this, each row would be waited for in turn.
     let most_fetched = FETCHED_BYTES / (channels * size_of::<E>()).next_multiple_of(64);
-    let stream = size_of_val(voxels) >= STREAM_FROM_BYTES;
+    let past_caches = past_caches(size_of_val(voxels), options.instructions);
     let tiles = voxels.chunks_mut(partition.tile_cells() * channels).enumerate();
     let worker = || Worker { tile: Tile::default(), reduction: reduction(), result: vec![0.0; channels] };
     pool::for_each(options.threads, tiles, worker, |worker, (tile, voxels)| {
         let cells = voxels.len() / channels;
         worker.tile.sort(&partition, tile, cells, most_fetched, |point| rows.fetch(point));
-        let output = Sequential::new(voxels, stream);
+        let output = Sequential::new(voxels, past_caches);
         match options.instructions.min(InstructionSet::best()) {
             InstructionSet::Baseline => worker.write(rows, cells, output),
             #[cfg(target_arch = "x86_64")]
