@@ -2,6 +2,7 @@
 
 mod instructions;
 mod options;
+pub(crate) mod pages;
 pub(crate) mod pool;
 pub(crate) mod sequential;
 mod session;
