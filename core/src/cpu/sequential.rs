@@ -4,6 +4,9 @@
 //! ordinary store does, costs up to a third of all traffic for nothing. [`Sequential`] collects what is written in a
 //! small buffer and sends whole cache lines past the caches with non-temporal stores. A smaller output is written in
 //! place: who reads it next finds it in a cache.
+//!
+//! Rows and gaps between them are often as short as one line, so that calls would cost more than what they do. What lies
+//! on the way of every row is therefore inlined into the operator's loop, and compiled for its instructions.
 
 use std::mem;
 
@@ -23,7 +26,7 @@ const LINE_BYTES: usize = 64;
 const BUFFER_BYTES: usize = 4096;
 
 /// Zeros of at least this many bytes are not buffered.
-const DIRECT_BYTES: usize = 8 * LINE_BYTES;
+const DIRECT_BYTES: usize = 2 * LINE_BYTES;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
@@ -68,6 +71,7 @@ impl<'a, E: Pod> Sequential<'a, E> {
 
     /// The next elements to write: at least one and at most `wanted`, which must be neither zero nor more than is left.
     /// The caller writes all of them before it asks again.
+    #[inline(always)]
     pub(crate) fn next(&mut self, wanted: usize) -> &mut [E] {
         let Some(buffer) = &mut self.buffer else {
             let (front, rest) = mem::take(&mut self.rest).split_at_mut(wanted);
@@ -94,6 +98,7 @@ impl<'a, E: Pod> Sequential<'a, E> {
     }
 
     /// Writes `count` zeros.
+    #[inline(always)]
     pub(crate) fn zeros(&mut self, mut count: usize) {
         while count > 0 {
             let long = count * size_of::<E>() >= DIRECT_BYTES;
@@ -136,6 +141,7 @@ impl<'a, E: Pod> Sequential<'a, E> {
 
 impl Buffered {
     /// Sends all whole lines and moves the incomplete line behind them to the front.
+    #[inline(always)]
     fn send_lines<E: Pod>(&mut self, rest: &mut &mut [E]) {
         let lines_end = self.end / LINE_BYTES * LINE_BYTES;
         if lines_end <= self.start {
@@ -182,6 +188,7 @@ impl Drop for Buffered {
 /// One store of a line is better than parts of it, which have to meet in the core before they leave it as one: measured,
 /// 64-byte stores of zeros go at 1.3 to 1.5 times the rate of 16-byte stores.
 #[cfg(target_arch = "x86_64")]
+#[inline(always)]
 fn stream_lines(destination: &mut [u8], source: &[u8], instructions: InstructionSet) {
     use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
 
@@ -201,6 +208,7 @@ fn stream_lines(destination: &mut [u8], source: &[u8], instructions: Instruction
 
 /// As [`stream_lines`], from nowhere.
 #[cfg(target_arch = "x86_64")]
+#[inline(always)]
 fn stream_zeros(destination: &mut [u8], instructions: InstructionSet) {
     use std::arch::x86_64::{__m128i, _mm_setzero_si128, _mm_stream_si128};
 
@@ -225,6 +233,7 @@ fn is_whole_lines(destination: &[u8]) -> bool {
 /// [`stream_lines`] for whole lines of equal number.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
+#[inline]
 fn lines_avx512(destination: &mut [u8], source: &[u8]) {
     use std::arch::x86_64::{__m512i, _mm512_loadu_si512, _mm512_stream_si512};
 
@@ -237,6 +246,7 @@ fn lines_avx512(destination: &mut [u8], source: &[u8]) {
 /// [`stream_zeros`] for whole lines.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
+#[inline]
 fn zeros_avx512(destination: &mut [u8]) {
     use std::arch::x86_64::{__m512i, _mm512_setzero_si512, _mm512_stream_si512};
 
