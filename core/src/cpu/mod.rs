@@ -4,6 +4,7 @@ mod instructions;
 mod options;
 pub(crate) mod pages;
 pub(crate) mod pool;
+pub(crate) mod prefetch;
 pub(crate) mod sequential;
 mod session;
 
