@@ -25,9 +25,6 @@ use robocache_core::{
 };
 use table::Row;
 
-/// Copies of fewer bytes than this are fastest in place when they follow each other, others past the caches.
-const STREAM_FROM_BYTES: u64 = 32 << 20;
-
 fn main() {
     let mut filter = String::new();
     let mut seconds_per_case = 3.0;
@@ -72,7 +69,9 @@ fn main() {
 fn measure(case: &mut Case, [one, all]: [CpuOptions; 2], mut flush: Option<&mut HostCopy>, time: Duration) -> Row {
     let start = Instant::now();
     let (mut naive, mut one_thread, mut all_threads, mut floor) = (vec![], vec![], vec![], vec![]);
-    let mut copy = HostCopy::new(case.bytes, all.threads, flush.is_some() || case.bytes >= STREAM_FROM_BYTES);
+    // Copies that fit the last cache are fastest in place when they follow each other.
+    let stream = flush.is_some() || case.bytes >= last_level_cache_bytes() as u64;
+    let mut copy = HostCopy::new(case.bytes, all.threads, stream);
     // An odd least number of rounds, so that the median of few rounds is one of them.
     while naive.len() < 5 || start.elapsed() < time {
         naive.push(table::seconds(|| (case.naive)()));

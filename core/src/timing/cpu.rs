@@ -7,7 +7,7 @@ use super::{
     stopwatch::{calls_in_batch, expected_outputs, no_such_series},
 };
 use crate::{
-    cpu::{CpuOptions, sequential::STREAM_FROM_BYTES},
+    cpu::CpuOptions,
     operator::{Problem, RunError},
     tensor::HostTensor,
 };
@@ -87,7 +87,7 @@ impl<'a> CpuStopwatch<'a> {
             expected,
             next_set: 0,
             cold_copies: (0..copies).map(|_| HostCopy::new(bytes_moved, options.threads, true)).collect(),
-            hot_copy: HostCopy::new(bytes_moved, options.threads, bytes_moved / 2 >= STREAM_FROM_BYTES as u64),
+            hot_copy: HostCopy::new(bytes_moved, options.threads, bytes_moved >= cache as u64),
             next_copy: 0,
             calls: one,
             copies: one,
