@@ -7,7 +7,8 @@
 //! the case must move (each input row touched, read once; each output, written once), with the caches in the same state:
 //! calls follow each other as in an application, so that small inputs are still in a cache, and so do the copies. With
 //! `--cold` the caches are flushed before every call and every copy. Before anything is timed, the naive results are
-//! compared with the fast ones bit by bit.
+//! compared with the fast ones bit by bit. The goals for the floor are those of a run with `--cold`: a copy within a cache
+//! is faster than any arithmetic.
 
 mod cases;
 mod naive;
@@ -85,7 +86,7 @@ fn measure(case: &mut Case, [one, all]: [CpuOptions; 2], mut flush: Option<&mut 
         one_thread: table::median(one_thread),
         all_threads: table::median(all_threads),
         floor: table::median(floor),
-        most_of_floor: case.most_of_floor,
+        most_of_floor: case.most_of_floor.filter(|_| flush.is_some()),
         least_of_naive: case.least_of_naive,
     }
 }
