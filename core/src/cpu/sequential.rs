@@ -5,8 +5,8 @@
 //! small buffer and sends whole cache lines past the caches with non-temporal stores. A smaller output is written in
 //! place: who reads it next finds it in a cache.
 //!
-//! Rows and gaps between them are often as short as one line, so that calls would cost more than what they do. What lies
-//! on the way of every row is therefore inlined into the operator's loop, and compiled for its instructions.
+//! Rows and gaps between them are often as short as one line, so that calls would cost more than what they do. What
+//! lies on the way of every row is therefore inlined into the operator's loop, and compiled for its instructions.
 
 use std::mem;
 
@@ -15,8 +15,8 @@ use bytemuck::Pod;
 use super::InstructionSet;
 
 /// Outputs of at least this many bytes are streamed past the caches: half the last level of a common server. Outputs of
-/// 8 MiB stay in that cache from call to call; streamed, `resample` of f32 was measured to be 5 % faster, and `fuse`, whose
-/// rows are pieced together in the buffer, up to 15 % slower.
+/// 8 MiB stay in that cache from call to call; streamed, `resample` of f32 was measured to be 5 % faster, and `fuse`,
+/// whose rows are pieced together in the buffer, up to 15 % slower.
 ///
 /// Tests stream much smaller ones, so that they meet this path in a short time.
 pub(crate) const STREAM_FROM_BYTES: usize = if cfg!(test) { 64 << 10 } else { 16 << 20 };
@@ -186,8 +186,8 @@ impl Drop for Buffered {
 
 /// Copies whole cache lines with stores that do not fetch the destination. The CPU has `instructions`.
 ///
-/// One store of a line is better than parts of it, which have to meet in the core before they leave it as one: measured,
-/// 64-byte stores of zeros go at 1.3 to 1.5 times the rate of 16-byte stores.
+/// One store of a line is better than parts of it, which have to meet in the core before they leave it as one:
+/// measured, 64-byte stores of zeros go at 1.3 to 1.5 times the rate of 16-byte stores.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn stream_lines(destination: &mut [u8], source: &[u8], instructions: InstructionSet) {

@@ -29,8 +29,8 @@ pub(crate) trait Lanes: Sized {
     /// The CPU has AVX-512 F, BW and VL, and the selected elements can be written.
     unsafe fn store(to: *mut Self, mask: u16, lanes: __m512);
 
-    /// [`super::baseline::blend`] of the first elements, as many as it says, for types that have a faster way than 16 at
-    /// a time.
+    /// [`super::baseline::blend`] of the first elements, as many as it says, for types that have a faster way than 16
+    /// at a time.
     ///
     /// # Safety
     /// The CPU has AVX-512 F, BW and VL.
@@ -118,8 +118,8 @@ impl Lanes for bf16 {
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn rounded_to_bf16(lanes: __m512) -> __m512i {
-    // Half of the last kept unit, less one where the kept part is even, is added before the low half is dropped: ties go
-    // to even, and the carry out of the largest finite fraction gives infinity.
+    // Half of the last kept unit, less one where the kept part is even, is added before the low half is dropped: ties
+    // go to even, and the carry out of the largest finite fraction gives infinity.
     let bits = _mm512_castps_si512(lanes);
     let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
     _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)))
