@@ -5,10 +5,10 @@
 //! Rounds are interleaved: each times the naive loop, one thread, all threads and the floor, so that a slow moment of
 //! the machine slows all of them. Times are medians. The floor of a case is a copy by all threads that moves as many
 //! bytes as the case must move (each input row touched, read once; each output, written once), with the caches in the
-//! same state: calls follow each other as in an application, so that small inputs are still in a cache, and so do the copies. With
-//! `--cold` the caches are flushed before every call and every copy. Before anything is timed, the naive results are
-//! compared with the fast ones bit by bit. The goals for the floor are those of a run with `--cold`: a copy within a
-//! cache is faster than any arithmetic.
+//! same state: calls follow each other as in an application, so that small inputs are still in a cache, and so do the
+//! copies. With `--cold` the caches are flushed before every call and every copy. Before anything is timed, the naive
+//! results are compared with the fast ones bit by bit. The goals for the floor are those of a run with `--cold`: a copy
+//! within a cache is faster than any arithmetic.
 
 mod cases;
 mod naive;
