@@ -6,6 +6,7 @@ use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cpu::pages,
     dtype::{DType, Element},
     shape::{Shape, ShapeTooLarge},
 };
@@ -25,8 +26,8 @@ struct Line([u8; ALIGNMENT_BYTES]);
 
 /// Zeroed lines. Where there is no memory the process ends as it does for a `Vec`: with the number of bytes asked for.
 fn allocate(lines: usize) -> Vec<Line> {
-    bytemuck::allocation::try_zeroed_vec(lines)
-        .unwrap_or_else(|()| handle_alloc_error(Layout::array::<Line>(lines).expect("shapes are limited")))
+    pages::filled(Line::zeroed(), lines)
+        .unwrap_or_else(|_| handle_alloc_error(Layout::array::<Line>(lines).expect("shapes are limited")))
 }
 
 /// Name, element type and shape of an input or output of an operator.
@@ -86,10 +87,15 @@ impl std::fmt::Display for GuardSide {
 /// A dense row-major tensor in host memory.
 ///
 /// The payload is aligned to [`ALIGNMENT_BYTES`] and lies between two guards of [`GUARD_BYTES`].
-#[derive(Clone)]
 pub struct HostTensor {
     spec: TensorSpec,
     lines: Vec<Line>,
+}
+
+impl Clone for HostTensor {
+    fn clone(&self) -> Self {
+        Self { spec: self.spec.clone(), lines: pages::copied(&self.lines) }
+    }
 }
 
 impl HostTensor {

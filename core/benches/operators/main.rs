@@ -2,12 +2,13 @@
 //!
 //! `cargo bench -p robocache-core --bench operators -- [FILTER] [--cold] [--seconds N] [--instructions NAME]`
 //!
-//! Rounds are interleaved: each measures the bandwidth, then the naive loop, one thread and all threads, so that a slow
-//! moment of the machine slows all of them. Times are medians. The floor of a case is the bytes that it must move (each
-//! input row touched, read once; each output, written once) over the bandwidth of a copy. Calls follow each other as in
-//! an application, so that small inputs are still in a cache: then a time can be below the floor. With `--cold` the
-//! caches are flushed before every call. Before anything is timed, the naive results are compared with the fast ones
-//! bit by bit. The goals are the best Rust figures known of a run without `--cold`.
+//! Rounds are interleaved: each times the naive loop, one thread, all threads and the floor, so that a slow moment of
+//! the machine slows all of them. Times are medians. The floor of a case is a copy by all threads that moves as many
+//! bytes as the case must move (each input row touched, read once; each output, written once), with the caches in the
+//! same state: calls follow each other as in an application, so that small inputs are still in a cache, and so do the
+//! copies. With `--cold` the caches are flushed before every call and every copy. Before anything is timed, the naive
+//! results are compared with the fast ones bit by bit. The goals for the floor are those of a run with `--cold`: a copy
+//! within a cache is faster than any arithmetic.
 
 mod cases;
 mod naive;
@@ -21,12 +22,9 @@ use std::{
 use cases::{CASES, Case};
 use robocache_core::{
     cpu::{CpuOptions, InstructionSet},
-    timing::HostCopy,
+    timing::{HostCopy, last_level_cache_bytes},
 };
 use table::Row;
-
-/// Bytes moved by the copy that measures the bandwidth: several times the last-level cache.
-const COPIED_BYTES: u64 = 256 << 20;
 
 fn main() {
     let mut filter = String::new();
@@ -55,49 +53,53 @@ fn main() {
 
     let one = CpuOptions { threads: 1, ..all };
     println!("{} threads, {}", all.threads, all.instructions);
-    let mut copy = HostCopy::new(COPIED_BYTES, all.threads, true);
+    // What it reads alone is twice the last cache.
+    let mut flush = HostCopy::new(4 * last_level_cache_bytes() as u64, all.threads, true);
     let mut rows = Vec::new();
     for (name, make) in CASES.iter().filter(|(name, _)| name.contains(&filter)) {
         let mut case = make(name);
         let difference = case.first_difference([one, all]);
         assert_eq!(difference, None, "{}: naive and fast differ at this element", case.name);
-        rows.push(measure(&mut case, &mut copy, [one, all], cold, Duration::from_secs_f64(seconds_per_case)));
+        let time = Duration::from_secs_f64(seconds_per_case);
+        rows.push(measure(&mut case, [one, all], cold.then_some(&mut flush), time));
     }
     table::print(&rows);
 }
 
-/// Interleaved rounds of one case until `time` is over.
-fn measure(case: &mut Case, copy: &mut HostCopy, [one, all]: [CpuOptions; 2], cold: bool, time: Duration) -> Row {
+/// Interleaved rounds of one case until `time` is over; with `flush` the caches are flushed before every call.
+fn measure(case: &mut Case, [one, all]: [CpuOptions; 2], mut flush: Option<&mut HostCopy>, time: Duration) -> Row {
     let start = Instant::now();
-    let (mut naive, mut one_thread, mut all_threads, mut bandwidth) = (vec![], vec![], vec![], vec![]);
+    let (mut naive, mut one_thread, mut all_threads, mut floor) = (vec![], vec![], vec![], vec![]);
+    // Copies that fit the last cache are fastest in place when they follow each other.
+    let stream = flush.is_some() || case.bytes >= last_level_cache_bytes() as u64;
+    let mut copy = HostCopy::new(case.bytes, all.threads, stream);
     // An odd least number of rounds, so that the median of few rounds is one of them.
     while naive.len() < 5 || start.elapsed() < time {
-        // The copy that measures the bandwidth also flushes the caches.
-        bandwidth.push(bytes_per_second(copy));
         naive.push(table::seconds(|| (case.naive)()));
-        for (times, options) in [(&mut one_thread, one), (&mut all_threads, all)] {
-            if cold {
-                bandwidth.push(bytes_per_second(copy));
-                times.push(table::seconds(|| (case.fast)(options)));
-            } else {
-                burst(times, || (case.fast)(options));
-            }
-        }
+        sample(&mut one_thread, flush.as_deref_mut(), || (case.fast)(one));
+        sample(&mut all_threads, flush.as_deref_mut(), || (case.fast)(all));
+        sample(&mut floor, flush.as_deref_mut(), || copy.run());
     }
     Row {
         name: case.name,
         naive: table::median(naive),
         one_thread: table::median(one_thread),
         all_threads: table::median(all_threads),
-        floor: case.bytes as f64 / table::median(bandwidth),
-        most_of_floor: case.most_of_floor,
+        floor: table::median(floor),
+        most_of_floor: case.most_of_floor.filter(|_| flush.is_some()),
         least_of_naive: case.least_of_naive,
     }
 }
 
-/// Bytes that a large copy reads and writes in a second.
-fn bytes_per_second(copy: &mut HostCopy) -> f64 {
-    COPIED_BYTES as f64 / table::seconds(|| copy.run())
+/// Times one call with flushed caches, or a burst of calls.
+fn sample(times: &mut Vec<f64>, flush: Option<&mut HostCopy>, call: impl FnMut()) {
+    match flush {
+        Some(flush) => {
+            flush.run();
+            times.push(table::seconds(call));
+        }
+        None => burst(times, call),
+    }
 }
 
 /// Several calls in a row, as an application makes them, each timed: about 10 ms in all.

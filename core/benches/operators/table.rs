@@ -8,7 +8,7 @@ pub(crate) struct Row {
     pub(crate) naive: f64,
     pub(crate) one_thread: f64,
     pub(crate) all_threads: f64,
-    /// The bytes of the case over the bandwidth of a copy.
+    /// A copy that moves as many bytes as the case must.
     pub(crate) floor: f64,
     /// The goal for `all_threads / floor`, if there is one.
     pub(crate) most_of_floor: Option<f64>,

@@ -2,7 +2,9 @@
 
 mod instructions;
 mod options;
+pub(crate) mod pages;
 pub(crate) mod pool;
+pub(crate) mod prefetch;
 pub(crate) mod sequential;
 mod session;
 

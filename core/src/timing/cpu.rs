@@ -10,7 +10,7 @@ use super::{
     stopwatch::{calls_in_batch, expected_outputs, no_such_series},
 };
 use crate::{
-    cpu::{CpuOptions, sequential::STREAM_FROM_BYTES},
+    cpu::CpuOptions,
     operator::{Problem, RunError},
     tensor::HostTensor,
 };
@@ -120,7 +120,8 @@ impl<'a> CpuStopwatch<'a> {
                 self.all_copies
             }
             Subject::Copy => {
-                let stream = self.bytes_moved / 2 >= STREAM_FROM_BYTES as u64;
+                // What fits into the last cache is copied fastest by storing it there.
+                let stream = self.bytes_moved >= last_level_cache_bytes() as u64;
                 self.hot_copy = Some(HostCopy::new(self.bytes_moved, self.options.threads, stream));
                 1
             }

@@ -1,6 +1,6 @@
 //! A copy in host memory by all threads: what moving bytes costs at the least.
 
-use crate::cpu::pool;
+use crate::cpu::{pages, pool};
 
 /// What a thread copies at a time: some microseconds of work.
 const SHARE_LINES: usize = (128 << 10) / size_of::<Line>();
@@ -23,8 +23,11 @@ impl HostCopy {
     /// With `stream` the stores go past the caches and do not fetch what they overwrite.
     pub fn new(bytes_moved: u64, threads: usize, stream: bool) -> Self {
         let lines = (bytes_moved as usize / 2).div_ceil(size_of::<Line>()).max(1);
-        // Neither is zero: the system maps untouched zeros to one page, which is always in the cache.
-        Self { source: vec![Line([1; 8]); lines], destination: vec![Line([2; 8]); lines], threads, stream }
+        let buffer = |number| {
+            let filled = pages::filled(Line([number; 8]), lines);
+            filled.unwrap_or_else(|error| panic!("no memory to copy {lines} cache lines: {error}"))
+        };
+        Self { source: buffer(1), destination: buffer(2), threads, stream }
     }
 
     /// Copies once.

@@ -1,11 +1,12 @@
 //! Interpolation of 16 elements at a time with AVX-512; the ends of rows are masked.
 
 use std::arch::x86_64::{
-    __m256i, __m512, _CMP_UNORD_Q, _MM_FROUND_TO_NEAREST_INT, _mm256_mask_storeu_epi16, _mm256_maskz_loadu_epi16,
-    _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask,
-    _mm512_cvtepi32_epi16, _mm512_cvtepu16_epi32, _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_mask_mov_ps,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32,
-    _mm512_srli_epi32,
+    __m256i, __m512, __m512i, _CMP_UNORD_Q, _MM_FROUND_TO_NEAREST_INT, _mm256_mask_storeu_epi16,
+    _mm256_maskz_loadu_epi16, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512,
+    _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16, _mm512_cvtepu16_epi32, _mm512_cvtph_ps,
+    _mm512_cvtps_ph, _mm512_loadu_si512, _mm512_mask_blend_epi16, _mm512_mask_mov_ps, _mm512_mask_storeu_ps,
+    _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_srli_epi32,
+    _mm512_storeu_si512,
 };
 
 use half::{bf16, f16};
@@ -27,6 +28,17 @@ pub(crate) trait Lanes: Sized {
     /// # Safety
     /// The CPU has AVX-512 F, BW and VL, and the selected elements can be written.
     unsafe fn store(to: *mut Self, mask: u16, lanes: __m512);
+
+    /// [`super::baseline::blend`] of the first elements, as many as it says, for types that have a faster way than 16
+    /// at a time.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512 F, BW and VL.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn blend_first(_: &[Self], _: &[Self], _: f32, _: &mut [Self]) -> usize {
+        0
+    }
 }
 
 impl Lanes for f32 {
@@ -74,15 +86,43 @@ impl Lanes for bf16 {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     unsafe fn store(to: *mut Self, mask: u16, lanes: __m512) {
-        // Half of the last kept unit, less one where the kept part is even, is added before the low half is dropped:
-        // ties go to even, and the carry out of the largest finite fraction gives infinity.
-        let bits = _mm512_castps_si512(lanes);
-        let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
-        let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
-        let halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded));
+        let halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded_to_bf16(lanes)));
         // SAFETY: masked lanes are not accessed; the others can be written, which the caller guarantees.
         unsafe { _mm256_mask_storeu_epi16(to.cast(), mask, halves) }
     }
+
+    /// Two elements share a lane of 32 bits: each is widened and narrowed where it lies, without crossing lanes.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn blend_first(low: &[Self], high: &[Self], weight: f32, out: &mut [Self]) -> usize {
+        let upper = _mm512_set1_epi32(0xFFFF_0000_u32 as i32);
+        let (weight, complement) = (_mm512_set1_ps(weight), _mm512_set1_ps(1.0 - weight));
+        let rows = low.chunks_exact(2 * LANES).zip(high.chunks_exact(2 * LANES));
+        for ((low, high), out) in rows.zip(out.chunks_exact_mut(2 * LANES)) {
+            // SAFETY: each chunk is as long as a vector.
+            let [low, high] = [low, high].map(|row| unsafe { _mm512_loadu_si512(row.as_ptr().cast()) });
+            let [first, second] = [
+                [low, high].map(|row| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(row))),
+                [low, high].map(|row| _mm512_castsi512_ps(_mm512_and_si512(row, upper))),
+            ]
+            .map(|[low, high]| rounded_to_bf16(mix(low, high, weight, complement)));
+            let pairs = _mm512_mask_blend_epi16(0xAAAA_AAAA, _mm512_srli_epi32::<16>(first), second);
+            // SAFETY: as above.
+            unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), pairs) };
+        }
+        out.len() / (2 * LANES) * (2 * LANES)
+    }
+}
+
+/// The bits of each lane, of which the upper half is the lane rounded to bf16 and the lower half is anything.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn rounded_to_bf16(lanes: __m512) -> __m512i {
+    // Half of the last kept unit, less one where the kept part is even, is added before the low half is dropped: ties
+    // go to even, and the carry out of the largest finite fraction gives infinity.
+    let bits = _mm512_castps_si512(lanes);
+    let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+    _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)))
 }
 
 /// # Safety
@@ -97,25 +137,34 @@ unsafe fn load_halves(from: *const i16, mask: u16) -> __m256i {
 /// [`super::baseline::blend`] for rows of equal length.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) fn blend<E: Lanes>(low: &[E], high: &[E], weight: f32, out: &mut [E]) {
-    let (weight, complement) = (_mm512_set1_ps(weight), _mm512_set1_ps(1.0 - weight));
     let length = out.len();
     assert!(low.len() == length && high.len() == length);
-    let mix = |offset: usize, mask: u16, out: &mut [E]| {
-        // SAFETY: this function's features are those that `Lanes` needs, and `mask` selects only elements below
+    // SAFETY: this function's features are those that `Lanes` needs.
+    let first = unsafe { E::blend_first(low, high, weight, out) };
+    let (weight, complement) = (_mm512_set1_ps(weight), _mm512_set1_ps(1.0 - weight));
+    let blend = |offset: usize, mask: u16, out: &mut [E]| {
+        // SAFETY: as above, and `mask` selects only elements below
         // `length`, which all three rows have.
         unsafe {
-            let low = _mm512_mul_ps(E::load(low.as_ptr().add(offset), mask), complement);
-            let high = _mm512_mul_ps(E::load(high.as_ptr().add(offset), mask), weight);
-            E::store(out.as_mut_ptr().add(offset), mask, canonical(_mm512_add_ps(low, high)));
+            let low = E::load(low.as_ptr().add(offset), mask);
+            let high = E::load(high.as_ptr().add(offset), mask);
+            E::store(out.as_mut_ptr().add(offset), mask, mix(low, high, weight, complement));
         }
     };
     let whole = length / LANES * LANES;
-    for offset in (0..whole).step_by(LANES) {
-        mix(offset, u16::MAX, out);
+    for offset in (first..whole).step_by(LANES) {
+        blend(offset, u16::MAX, out);
     }
     if whole < length {
-        mix(whole, (1 << (length - whole)) - 1, out);
+        blend(whole, (1 << (length - whole)) - 1, out);
     }
+}
+
+/// `low * complement + high * weight`, each NaN replaced by the canonical one.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn mix(low: __m512, high: __m512, weight: __m512, complement: __m512) -> __m512 {
+    canonical(_mm512_add_ps(_mm512_mul_ps(low, complement), _mm512_mul_ps(high, weight)))
 }
 
 /// Lanes with every NaN replaced by the canonical one.

@@ -9,7 +9,8 @@ use super::{
 use crate::{
     cpu::{
         CpuOptions, pool,
-        sequential::{STREAM_FROM_BYTES, Sequential},
+        prefetch::prefetch,
+        sequential::{Sequential, past_caches},
     },
     dtype::{DType, Float},
     operators::times::Time,
@@ -17,6 +18,9 @@ use crate::{
 
 /// Output of one task: long enough to hide the queue, short enough to keep all threads busy to the end.
 const TASK_BYTES: usize = 64 << 10;
+
+/// Output between the fetching of samples and their use: its samples outlast the latency of memory, and fit L1.
+const FETCHED_AHEAD_BYTES: usize = 8 << 10;
 
 /// One stream to interpolate.
 #[derive(Clone, Copy)]
@@ -100,26 +104,26 @@ impl<E: Interpolate, T: Time> Job<'_, E, T> {
             return;
         }
         let kernel = Kernel::new(options.instructions);
-        let stream = size_of_val(y) >= STREAM_FROM_BYTES;
+        let past_caches = past_caches(size_of_val(y), options.instructions);
         let rows_per_task = (TASK_BYTES / (self.row * size_of::<E>())).max(1);
         let tasks = y.chunks_mut(rows_per_task * self.row).enumerate();
-        pool::for_each(options.threads, tasks, Vec::new, |cursors, (task, y)| {
-            let mut output = Sequential::new(y, stream);
+        let ahead = (FETCHED_AHEAD_BYTES / (self.row * size_of::<E>())).max(1);
+        pool::for_each(options.threads, tasks, Vec::new, |places, (task, y)| {
+            let mut output = Sequential::new(y, past_caches);
             let first = task * rows_per_task;
             let last = (first + rows_per_task).min(self.tt.len());
             let mut row = first;
             while row < last {
                 let batch = row / self.targets;
                 let until = last.min((batch + 1) * self.targets);
-                cursors.clear();
-                cursors.extend(
-                    self.sources
-                        .iter()
-                        .map(|source| Cursor::new(&source.ts[batch * source.samples..][..source.samples], until - row)),
-                );
-                for &target in &self.tt[row..until] {
-                    for (source, cursor) in self.sources.iter().zip(cursors.iter_mut()) {
-                        source.write(kernel, batch, cursor.locate(target), &mut output);
+                self.locate(batch, &self.tt[row..until], places);
+                // The order of rows in memory depends on the times, so only here is it known which come next.
+                let mut following = places.chunks_exact(self.sources.len());
+                following.by_ref().take(ahead).for_each(|places| self.fetch(batch, places));
+                for places in places.chunks_exact(self.sources.len()) {
+                    following.by_ref().take(1).for_each(|places| self.fetch(batch, places));
+                    for (source, &place) in self.sources.iter().zip(places) {
+                        source.write(kernel, batch, place, &mut output);
                     }
                 }
                 row = until;
@@ -127,16 +131,48 @@ impl<E: Interpolate, T: Time> Job<'_, E, T> {
             output.finish();
         });
     }
+
+    /// Finds `targets` in sequence `batch`: `places[target][source]`.
+    fn locate(&self, batch: usize, targets: &[T], places: &mut Vec<Place>) {
+        let streams = self.sources.len();
+        places.clear();
+        places.resize(targets.len() * streams, Place::At(0));
+        for (stream, source) in self.sources.iter().enumerate() {
+            let times = &source.ts[batch * source.samples..][..source.samples];
+            let mut cursor = Cursor::new(times, targets.len());
+            for (&target, places) in targets.iter().zip(places.chunks_exact_mut(streams)) {
+                places[stream] = cursor.locate(target);
+            }
+        }
+    }
+
+    /// Asks for the samples at the places of one target.
+    #[inline]
+    fn fetch(&self, batch: usize, places: &[Place]) {
+        for (source, &place) in self.sources.iter().zip(places) {
+            // The earlier of two samples was most often the later one of the target before.
+            let (Place::At(index) | Place::Between(index, _)) = place;
+            prefetch(source.sample(batch, index));
+            if matches!(place, Place::Between(..)) {
+                prefetch(source.sample(batch, index + 1));
+            }
+        }
+    }
 }
 
 impl<E: Interpolate, T> Source<'_, E, T> {
+    /// The channels of one sample of sequence `batch`.
+    #[inline]
+    fn sample(&self, batch: usize, index: usize) -> &[E] {
+        &self.x[(batch * self.samples + index) * self.channels..][..self.channels]
+    }
+
     /// Appends this source's channels at `place`.
     #[inline]
     fn write(&self, kernel: Kernel<E>, batch: usize, place: Place, output: &mut Sequential<'_, E>) {
-        let sample = |index: usize| &self.x[(batch * self.samples + index) * self.channels..][..self.channels];
         match place {
             Place::At(index) => {
-                let mut row = sample(index);
+                let mut row = self.sample(batch, index);
                 while !row.is_empty() {
                     let out = output.next(row.len());
                     let (front, rest) = row.split_at(out.len());
@@ -145,7 +181,7 @@ impl<E: Interpolate, T> Source<'_, E, T> {
                 }
             }
             Place::Between(index, weight) => {
-                let (mut low, mut high) = (sample(index), sample(index + 1));
+                let (mut low, mut high) = (self.sample(batch, index), self.sample(batch, index + 1));
                 while !low.is_empty() {
                     let out = output.next(low.len());
                     let (low_front, low_rest) = low.split_at(out.len());

@@ -6,7 +6,8 @@ use super::{cells::Cells, partition::Partition, tile::Tile};
 use crate::{
     cpu::{
         CpuOptions, InstructionSet, pool,
-        sequential::{STREAM_FROM_BYTES, Sequential},
+        prefetch::prefetch,
+        sequential::{Sequential, past_caches},
     },
     dtype::{DType, Float},
     operators::voxelize::VoxelizeShape,
@@ -23,8 +24,8 @@ const TILE_CELLS: usize = 16 << 10;
 /// they are needed. A tile with more has several points in each voxel, whose rows the CPU fetches side by side anyway.
 const FETCHED_BYTES: usize = 512 << 10;
 
-/// Cache lines fetched of a row; from there on the hardware sees the pattern.
-const FETCHED_LINES: usize = 4;
+/// How much of a row is fetched; from there on the hardware sees the pattern.
+const FETCHED_BYTES_OF_ROW: usize = 256;
 
 /// What is made of the features of one voxel.
 pub(super) trait Reduction: Send {
@@ -49,8 +50,8 @@ impl<'a, E: Float> Rows<'a, E> {
     /// Asks for the features of a point, which will be needed soon.
     #[inline(always)]
     fn fetch(self, point: u32) {
-        let lines = bytemuck::cast_slice::<E, u8>(self.row(point)).chunks(64);
-        lines.take(FETCHED_LINES).for_each(|line| prefetch(line.as_ptr()));
+        let row = self.row(point);
+        prefetch(&row[..row.len().min(FETCHED_BYTES_OF_ROW / size_of::<E>())]);
     }
 
     /// The features of a point in f32. `scratch` is where they are widened to if they are not f32.
@@ -72,19 +73,6 @@ impl<'a, E: Float> Rows<'a, E> {
         }
         scratch
     }
-}
-
-/// Asks for the cache line at `address`, where there is a way to ask.
-#[inline(always)]
-fn prefetch(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: SSE is part of x86-64, and a hint reads nothing.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }
 
 /// What a thread keeps from tile to tile.
@@ -122,13 +110,13 @@ pub(super) fn reduce<E: Float, R: Reduction>(
     let rows = Rows { features, channels };
     // Points lie anywhere in memory: without this, each row would be waited for in turn.
     let most_fetched = FETCHED_BYTES / (channels * size_of::<E>()).next_multiple_of(64);
-    let stream = size_of_val(voxels) >= STREAM_FROM_BYTES;
+    let past_caches = past_caches(size_of_val(voxels), options.instructions);
     let tiles = voxels.chunks_mut(partition.tile_cells() * channels).enumerate();
     let worker = || Worker { tile: Tile::default(), reduction: reduction(), result: vec![0.0; channels] };
     pool::for_each(options.threads, tiles, worker, |worker, (tile, voxels)| {
         let cells = voxels.len() / channels;
         worker.tile.sort(&partition, tile, cells, most_fetched, |point| rows.fetch(point));
-        let output = Sequential::new(voxels, stream);
+        let output = Sequential::new(voxels, past_caches);
         match options.instructions.min(InstructionSet::best()) {
             InstructionSet::Baseline => worker.write(rows, cells, output),
             #[cfg(target_arch = "x86_64")]

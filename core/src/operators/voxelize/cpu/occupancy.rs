@@ -4,7 +4,7 @@ use super::cells::Cells;
 use crate::{
     cpu::{
         CpuOptions, InstructionSet, pool,
-        sequential::{STREAM_FROM_BYTES, Sequential},
+        sequential::{Sequential, past_caches},
     },
     operators::voxelize::VoxelizeShape,
 };
@@ -66,7 +66,7 @@ impl Bitmap {
 
 /// Writes 1 for each voxel that any of the bitmaps has marked, else 0.
 fn write(bitmaps: &[Bitmap], voxels: &mut [i32], options: CpuOptions) {
-    let stream = size_of_val(voxels) >= STREAM_FROM_BYTES;
+    let past_caches = past_caches(size_of_val(voxels), options.instructions);
     let tasks = voxels.chunks_mut(TASK_VOXELS).enumerate();
     pool::for_each(
         options.threads,
@@ -77,7 +77,7 @@ fn write(bitmaps: &[Bitmap], voxels: &mut [i32], options: CpuOptions) {
             let words = first..first + voxels.len().div_ceil(WORD);
             let words = words.map(|word| bitmaps.iter().fold(0, |merged, bitmap| merged | bitmap.words[word]));
             let left = voxels.len();
-            let output = Sequential::new(voxels, stream);
+            let output = Sequential::new(voxels, past_caches);
             match options.instructions.min(InstructionSet::best()) {
                 InstructionSet::Baseline => expand(words, left, output),
                 // AVX-512 has nothing to add: a word is eight shifts of eight lanes.
