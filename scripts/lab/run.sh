@@ -2,6 +2,7 @@
 # Runs the packed validation and packs up its evidence. It needs bash, coreutils, and the folder that it lies in.
 #
 #   ./run.sh [arguments of ./validation]
+#   ./run.sh bench [arguments of ./validation bench]
 #
 # Unless the arguments say otherwise: the profile `lab`, the matrix and recordings of this folder, and evidence in
 # ./bench_artifacts. The exit status is that of the program.
@@ -40,8 +41,15 @@ for library in nccl cupti; do
 done
 export LD_LIBRARY_PATH=$linker_path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 
+# Benchmarks have profiles of their own, and a default among them.
+profile='' matrix='' output='' command=()
+if [[ ${1-} == bench ]]; then
+    command=(bench)
+    profile=given
+    shift
+fi
+
 # Arguments that are not given get their defaults.
-profile='' matrix='' output=''
 previous=''
 for argument in "$@"; do
     case $argument in
@@ -61,7 +69,7 @@ if [[ -z $output ]]; then
 fi
 
 status=0
-"$validation" "${defaults[@]}" "$@" || status=$?
+"$validation" "${command[@]}" "${defaults[@]}" "$@" || status=$?
 
 # What this run wrote is what is newer than the folder of links.
 runs=()
