@@ -2,7 +2,7 @@
 
 use cudarc::driver::sys::{CUlaunchAttribute, CUlaunchAttributeID, CUlaunchAttributeValue};
 
-use super::{CudaError, Stream};
+use super::Context;
 
 /// The shape of a launch: a one-dimensional grid of one-dimensional blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,21 +30,19 @@ pub enum Start {
     /// When all that was enqueued before it on its stream is done.
     Behind,
     /// While the kernel before it on its stream still runs, if that one and the GPU allow it (programmatic dependent
-    /// launch, compute capability 9.0): its blocks take their places early, and wait. In a capture, only behind a kernel.
+    /// launch, compute capability 9.0): its blocks take their places early, and wait.
     Early,
     /// When all its blocks can be resident at once, so that they can wait for one another (cooperative launch).
     Together,
 }
 
 impl Start {
-    /// The driver's attribute for it, if it needs one on this stream.
-    pub(super) fn attribute(self, stream: &Stream) -> Result<Option<CUlaunchAttribute>, CudaError> {
+    /// The driver's attribute for it, if it needs one on this GPU.
+    pub(super) fn attribute(self, context: &Context) -> Option<CUlaunchAttribute> {
         let mut value = CUlaunchAttributeValue { pad: [0; 64] };
         let id = match self {
-            Self::Behind => return Ok(None),
-            Self::Early if stream.context().properties().compute_capability < (9, 0) => return Ok(None),
-            // A graph in which a kernel may start before a copy is done fails when it is replayed.
-            Self::Early if !stream.captures_behind_a_kernel()? => return Ok(None),
+            Self::Behind => return None,
+            Self::Early if context.properties().compute_capability < (9, 0) => return None,
             Self::Early => {
                 value.programmaticStreamSerializationAllowed = 1;
                 CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
@@ -54,6 +52,6 @@ impl Start {
                 CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_COOPERATIVE
             }
         };
-        Ok(Some(CUlaunchAttribute { id, pad: [0; 4], value }))
+        Some(CUlaunchAttribute { id, pad: [0; 4], value })
     }
 }

@@ -4,10 +4,7 @@ use std::ffi::c_void;
 
 use cudarc::driver::{
     result::{self, stream::StreamKind},
-    sys::{
-        self, CUdeviceptr, CUevent_wait_flags, CUgraphNodeType, CUlaunchConfig, CUstream, CUstreamCaptureMode,
-        CUstreamCaptureStatus,
-    },
+    sys::{self, CUdeviceptr, CUevent_wait_flags, CUlaunchConfig, CUstream, CUstreamCaptureMode},
 };
 
 use super::{Context, CudaError, Event, Graph, Kernel, KernelArgument, Launch, error::During};
@@ -84,7 +81,7 @@ impl Stream {
             .iter()
             .map(|&argument| std::ptr::from_ref::<dyn KernelArgument>(argument).cast::<c_void>().cast_mut())
             .collect();
-        let mut attribute = start.attribute(self)?;
+        let mut attribute = start.attribute(&self.context);
         let configuration = CUlaunchConfig {
             gridDimX: blocks,
             gridDimY: 1,
@@ -102,39 +99,6 @@ impl Stream {
             sys::cuLaunchKernelEx(&configuration, kernel.function, pointers.as_mut_ptr(), std::ptr::null_mut()).result()
         }
         .during(|| format!("launching {} on {blocks} blocks of {threads} threads", kernel.name))
-    }
-
-    /// Whether what is enqueued next follows a kernel, or the stream captures nothing.
-    pub(super) fn captures_behind_a_kernel(&self) -> Result<bool, CudaError> {
-        let during = || "asking what a capture holds".to_owned();
-        let mut status = CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE;
-        let mut nodes = std::ptr::null();
-        let mut edges = std::ptr::null();
-        let mut count = 0;
-        // SAFETY: the stream lives, and every result has its place; what the driver does not write stays as it is.
-        unsafe {
-            sys::cuStreamGetCaptureInfo_v3(
-                self.raw,
-                &mut status,
-                std::ptr::null_mut(),
-                std::ptr::null_mut(),
-                &mut nodes,
-                &mut edges,
-                &mut count,
-            )
-            .result()
-        }
-        .during(during)?;
-        if status == CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE {
-            return Ok(true);
-        }
-        if count != 1 || nodes.is_null() {
-            return Ok(false);
-        }
-        let mut kind = CUgraphNodeType::CU_GRAPH_NODE_TYPE_EMPTY;
-        // SAFETY: the capture has one last node, and its list is valid until the next call on this stream.
-        unsafe { sys::cuGraphNodeGetType(*nodes, &mut kind).result() }.during(during)?;
-        Ok(kind == CUgraphNodeType::CU_GRAPH_NODE_TYPE_KERNEL)
     }
 
     /// Records what `enqueue` puts on this stream into a graph, without running it.

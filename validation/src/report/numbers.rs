@@ -25,7 +25,7 @@ edit. A test renders it again and compares.
   work enqueued before the first of them, so that the GPU never waits for the host within a `cold` or `graph` sample;
   on a CPU by the monotonic clock.
 - Beside each sample of calls stands one of **copies** that move as many bytes, half of them read and half written, in
-  the same cache state: on a GPU `cuMemcpyDtoDAsync`, on a CPU a copy by all threads with non-temporal stores. `x
+  the same cache state: on a GPU a kernel that does nothing else, on a CPU a copy by all threads with non-temporal stores. `x
   copy` is the median of the ratios of such pairs, with the reach of its 95 % confidence interval. Times of another
   day, or of another machine, are never compared.
 - The bytes are those that **must** move: each input row that a target touches read once, each output written once.

@@ -1,11 +1,6 @@
 //! `fuse` as a chain: the right bits, by one launch of `resample` for each stream and copies around it.
 
-use std::ptr;
-
-use cudarc::driver::{
-    result::{self, DriverError},
-    sys::{self, CUDA_MEMCPY2D, CUmemorytype},
-};
+use cudarc::driver::result::{self, DriverError};
 use robocache_core::{
     cuda::{Call, CudaError, CudaProblem, DeviceTensor, Stream, Workspace},
     dtype::DType,
@@ -108,26 +103,13 @@ fn copy_columns(
         tensor.spec().shape.extents().last().copied().unwrap_or(0) * tensor.spec().dtype.size_bytes()
     };
     let [from, to] = [part, whole].map(row_bytes);
-    let copy = CUDA_MEMCPY2D {
-        srcXInBytes: 0,
-        srcY: 0,
-        srcMemoryType: CUmemorytype::CU_MEMORYTYPE_DEVICE,
-        srcHost: ptr::null(),
-        srcDevice: part.address(),
-        srcArray: ptr::null_mut(),
-        srcPitch: from,
-        dstXInBytes: column_bytes,
-        dstY: 0,
-        dstMemoryType: CUmemorytype::CU_MEMORYTYPE_DEVICE,
-        dstHost: ptr::null_mut(),
-        dstDevice: whole.address(),
-        dstArray: ptr::null_mut(),
-        dstPitch: to,
-        WidthInBytes: from,
-        Height: part.spec().bytes() / from,
-    };
-    // SAFETY: every row lies within both tensors, which outlive the work.
-    unsafe { sys::cuMemcpy2DAsync_v2(&copy, stream.raw()) }.result()
+    for row in 0..(part.spec().bytes() / from) as u64 {
+        let source = part.address() + row * from as u64;
+        let destination = whole.address() + row * to as u64 + column_bytes as u64;
+        // SAFETY: every row lies within both tensors, which outlive the work.
+        unsafe { result::memcpy_dtod_async(destination, source, from, stream.raw()) }?;
+    }
+    Ok(())
 }
 
 fn failed(error: DriverError) -> CudaError {
