@@ -80,7 +80,7 @@ fn every_rule_names_argument_value_and_rule() {
         ("fuse", "streams", Some(Value::List(vec![list([1, i64::MAX]); 3])), "", "addressable"),
         ("voxelize", "n", Some(integer(1 << 31)), "2147483648", "between 0 and 2147483647"),
         ("voxelize", "f", None, "missing", "required"),
-        ("voxelize", "f", Some(integer(0)), "0", "at least 1"),
+        ("voxelize", "f", Some(integer(0)), "0", "between 1 and 2147483647"),
         ("voxelize", "grid", Some(list([1, 2])), "1x2", "a list of 3"),
         ("voxelize", "grid", Some(list([1, 0, 2])), "0", "between 1 and"),
         ("voxelize", "grid", Some(list([i64::from(i32::MAX); 3])), "2147483647x", "`voxels` must be addressable"),

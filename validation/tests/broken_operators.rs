@@ -4,8 +4,6 @@
 //! of broken operators, as a stranger would build one; its workers are itself. Started by cargo it runs that harness
 //! in a child process and reads the records that it leaves.
 
-#[path = "broken_operators/chained.rs"]
-mod chained;
 #[path = "broken_operators/defects.rs"]
 mod defects;
 
