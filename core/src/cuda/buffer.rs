@@ -93,6 +93,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn bytes_come_back_as_they_went() {
+        let _alone = crate::cuda::alone();
         let context = Context::new(0).unwrap();
         let mut buffer = DeviceBuffer::new(&context, 1000).unwrap();
         let sent: Vec<u8> = (0..1000_u32).map(|position| (position * 7) as u8).collect();
@@ -105,6 +106,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn too_large_an_allocation_is_out_of_memory_and_leaves_the_context_usable() {
+        let _alone = crate::cuda::alone();
         let context = Context::new(0).unwrap();
         let error = DeviceBuffer::new(&context, 1 << 50).err().unwrap();
         assert!(error.is_out_of_memory(), "{error}");

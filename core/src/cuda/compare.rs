@@ -66,6 +66,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn one_bit_anywhere_is_found() {
+        let _alone = crate::cuda::alone();
         let device = Device::open(0).unwrap();
         let stream = Stream::new(device.context()).unwrap();
         let mut comparison = DeviceComparison::new(device.context()).unwrap();

@@ -151,6 +151,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn a_context_knows_its_gpu() {
+        let _alone = crate::cuda::alone();
         let context = Context::new(0).unwrap();
         let (free, total) = context.memory().unwrap();
         assert!(free > 0 && free <= total);

@@ -63,6 +63,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn time_passes_between_two_events() {
+        let _alone = crate::cuda::alone();
         let context = Context::new(0).unwrap();
         let stream = Stream::new(&context).unwrap();
         let (start, end) = (Event::new(&context).unwrap(), Event::new(&context).unwrap());

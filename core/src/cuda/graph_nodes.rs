@@ -156,6 +156,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn memsets_are_found_with_their_bytes_and_an_empty_graph_is_empty() {
+        let _alone = crate::cuda::alone();
         let context = Context::new(0).unwrap();
         let stream = Stream::new(&context).unwrap();
         let buffer = DeviceBuffer::new(&context, 4096).unwrap();

@@ -106,6 +106,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn every_kernel_loads() {
+        let _alone = crate::cuda::alone();
         let image = KernelImage::load(&Context::new(0).unwrap()).unwrap();
         for name in symbols::ALL {
             assert!(image.kernel(name).is_ok(), "{name}");

@@ -46,3 +46,11 @@ pub use session::CudaSession;
 pub(crate) use session::enqueue_on;
 pub use stream::Stream;
 pub use tensor::DeviceTensor;
+
+/// Lets one test use the GPU at a time: while one captures, nothing in the process may wait for the whole GPU.
+#[cfg(test)]
+pub(crate) fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    // A test that failed leaves nothing behind that the next one could meet.
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

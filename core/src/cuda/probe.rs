@@ -56,6 +56,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn gpus_come_in_the_order_of_their_ordinals() {
+        let _alone = crate::cuda::alone();
         let gpus = usable_gpus().unwrap();
         assert!(gpus.iter().enumerate().all(|(position, gpu)| gpu.ordinal == position));
     }

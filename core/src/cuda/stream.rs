@@ -141,6 +141,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn a_failed_capture_leaves_the_stream_usable() {
+        let _alone = crate::cuda::alone();
         let stream = Stream::new(&Context::new(0).unwrap()).unwrap();
         let error = stream.capture(|_| Err(CudaError::UnknownKernel("none".into()))).err().unwrap();
         assert!(matches!(error, CudaError::UnknownKernel(_)));

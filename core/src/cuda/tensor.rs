@@ -66,6 +66,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn payload_and_guards_survive_the_way_there_and_back() {
+        let _alone = crate::cuda::alone();
         let context = Context::new(0).unwrap();
         for elements in [0, 1, 1000] {
             let sent = HostTensor::poisoned(spec(elements), 0x5C);
@@ -78,6 +79,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn filling_reaches_every_byte_of_the_payload_and_no_other() {
+        let _alone = crate::cuda::alone();
         let context = Context::new(0).unwrap();
         let stream = Stream::new(&context).unwrap();
         let mut tensor = DeviceTensor::zeros(&context, spec(77)).unwrap();
@@ -91,6 +93,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn a_write_past_the_end_is_found() {
+        let _alone = crate::cuda::alone();
         let context = Context::new(0).unwrap();
         let stream = Stream::new(&context).unwrap();
         let tensor = DeviceTensor::zeros(&context, spec(8)).unwrap();

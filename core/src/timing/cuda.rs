@@ -397,6 +397,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn a_call_and_a_copy_take_time_in_each_series_of_a_gpu_and_in_no_other() {
+        let _alone = crate::cuda::alone();
         let device = Device::open(0).unwrap();
         let problem = resample(8);
         let inputs = problem.generate(Distribution::Uniform, Seed::root(1));
@@ -413,6 +414,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn a_slow_down_lengthens_calls_by_its_fraction_and_copies_not_at_all() {
+        let _alone = crate::cuda::alone();
         let device = Device::open(0).unwrap();
         let problem = resample(8);
         let inputs = problem.generate(Distribution::Uniform, Seed::root(1));
@@ -433,6 +435,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn an_output_that_is_not_as_expected_is_found() {
+        let _alone = crate::cuda::alone();
         let device = Device::open(0).unwrap();
         let problem = resample(2);
         let inputs = problem.generate(Distribution::Uniform, Seed::root(1));
@@ -447,6 +450,7 @@ mod tests {
     #[test]
     #[ignore = "needs an NVIDIA GPU"]
     fn a_timed_copy_arrives() {
+        let _alone = crate::cuda::alone();
         let device = Device::open(0).unwrap();
         let problem = resample(2);
         let inputs = problem.generate(Distribution::Uniform, Seed::root(1));
