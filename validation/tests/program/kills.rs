@@ -87,7 +87,13 @@ fn marked_processes(root: &Path) -> Vec<String> {
 fn a_survivor_would_be_seen() {
     let root = Path::new("/somewhere");
     let mut sleeper = std::process::Command::new("sleep").arg("60").env(MARK, root).spawn().unwrap();
-    let seen = marked_processes(root);
+    // A process that has only just begun has no environment yet.
+    let begin = Instant::now();
+    let mut seen = marked_processes(root);
+    while seen.is_empty() && begin.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(1));
+        seen = marked_processes(root);
+    }
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
     assert_eq!(seen, [sleeper.id().to_string()]);
