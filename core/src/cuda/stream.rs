@@ -68,7 +68,7 @@ impl Stream {
     /// # Safety
     /// `arguments` must be those of the kernel's declaration, in number, order, size and meaning; every address in
     /// them must be valid for what the kernel does with it, until the work is done. A kernel may be launched
-    /// [`Start::Early`] only if it waits for the previous one before it touches memory.
+    /// [`super::Start::Early`] only if it waits for the previous one before it touches memory.
     pub unsafe fn launch(
         &self,
         kernel: Kernel<'_>,

@@ -2,12 +2,12 @@
 //!
 //! | step | in |
 //! |---|---|
-//! | find or build the baseline; refuse stored times | [`baseline`], [`stored`] |
-//! | start processes that [`measure`], and talk to them with deadlines | [`child`], [`protocol`], [`trio`] |
-//! | measure rounds of blocks in random order | [`compare`] |
-//! | rounds to ratios with bounds, and decisions: pure | [`statistics`], [`unit`] |
-//! | the same, from the command line to `gate.json` | [`command`] |
-//! | `gate.json`, and a table | [`record`], [`report`] |
+//! | find or build the baseline; refuse stored times | `baseline`, `stored` |
+//! | start processes that `measure`, and talk to them with deadlines | `child`, `protocol`, `trio` |
+//! | measure rounds of blocks in random order | `compare` |
+//! | rounds to ratios with bounds, and decisions: pure | `statistics`, `unit` |
+//! | the same, from the command line to `gate.json` | `command` |
+//! | `gate.json`, and a table | `record`, `report` |
 //!
 //! Times of another day are never compared: interleaved measurements of two programs show a difference of one percent
 //! on machines whose speed changes by ten within minutes.
