@@ -241,7 +241,6 @@ struct Warp {
         return {threadIdx.x & 31u, lanes, lanes == 32u ? 0xFFFFFFFFu : (1u << lanes) - 1u};
     }
 
-    __device__ unsigned lanes_below() const { return (1u << lane) - 1u; }
 };
 
 // The lanes of a warp that act as one.

@@ -3,6 +3,7 @@
 //! `cargo bench -p validation --bench record_log`. Figures are those of the disk that holds the temporary folder.
 
 #[path = "../tests/evidence/fixture.rs"]
+#[allow(dead_code, reason = "the tests use all of it, this benchmark a part")]
 mod fixture;
 
 use std::{hint::black_box, sync::mpsc, thread, time::Duration};

@@ -4,6 +4,7 @@
 //! This program is both the tests and, as `kill append` and `kill join`, the processes that they kill.
 
 #[path = "evidence/fixture.rs"]
+#[allow(dead_code, reason = "the program `evidence` uses all of it, this one a part")]
 mod fixture;
 mod killing;
 

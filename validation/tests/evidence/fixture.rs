@@ -1,5 +1,4 @@
 //! Records and environments for tests: small, fixed, and of every kind.
-#![allow(dead_code, reason = "each test program uses some of these")]
 
 use std::{
     fs,

@@ -1,6 +1,7 @@
 //! The program at its boundary: arguments in; exit status, output and evidence out.
 
 #[path = "../evidence/fixture.rs"]
+#[allow(dead_code, reason = "the program `evidence` uses all of it, this one a part")]
 mod fixture;
 #[path = "../killing/mod.rs"]
 mod killing;
