@@ -7,14 +7,14 @@ use crate::{
     cuda::{Call, CudaError, CudaProblem, KernelArgument, Launch, Start},
     operators::resample::{
         cuda::{StreamArgument, TimelineArgument, shared_bytes, staged_times},
-        tiles::{Row, targets_per_tile},
+        tiles::{Block, Row, targets_per_tile},
     },
 };
 
 const _: () = assert!(MAX_STREAMS == limits::STREAMS, "the kernel's table has another length");
 
-/// Threads of a block: what fuses a wide batch fastest.
-const THREADS: u32 = 128;
+/// What fuses a wide batch fastest.
+const BLOCK: Block = Block { threads: 256, accesses_per_thread: 16 };
 
 /// `StreamTable` of `fuse.cu`.
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +35,11 @@ impl CudaProblem for FuseProblem {
         if batch == 0 || target == 0 {
             return Ok(());
         }
-        let threads = call.geometry.threads.unwrap_or(THREADS);
+        let threads = call.geometry.threads.unwrap_or(BLOCK.threads);
         let (targets, sources) = (&call.inputs[0], &call.inputs[1..]);
         let rows: Vec<Row> =
             streams.iter().map(|stream| Row { bytes: stream.channels * self.dtype.size_bytes() }).collect();
-        let tiles = targets_per_tile(&rows, batch, target, threads, &call);
+        let tiles = targets_per_tile(&rows, batch, target, Block { threads, ..BLOCK }, &call);
         let mut table = StreamTable {
             tiles_per_batch: 0,
             targets_per_tile: tiles.iter().copied().max().unwrap_or(1),

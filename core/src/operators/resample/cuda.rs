@@ -4,12 +4,12 @@ use robocache_kernels::limits;
 
 use super::{
     ResampleProblem, ResampleShape,
-    tiles::{Row, targets_per_tile},
+    tiles::{Block, Row, targets_per_tile},
 };
 use crate::cuda::{Call, CudaError, CudaProblem, DeviceTensor, KernelArgument, Launch, Start};
 
-/// Threads of a block: what resamples a wide batch fastest.
-const THREADS: u32 = 256;
+/// What resamples a wide batch fastest.
+const BLOCK: Block = Block { threads: 256, accesses_per_thread: 4 };
 
 impl CudaProblem for ResampleProblem {
     fn enqueue(&self, call: Call<'_>) -> Result<(), CudaError> {
@@ -18,9 +18,9 @@ impl CudaProblem for ResampleProblem {
             return Ok(());
         }
         let [samples, source_times, targets] = call.inputs else { unreachable!("a session checks the inputs") };
-        let threads = call.geometry.threads.unwrap_or(THREADS);
+        let threads = call.geometry.threads.unwrap_or(BLOCK.threads);
         let row = Row { bytes: channels * self.dtype.size_bytes() };
-        let tile = targets_per_tile(&[row], batch, target, threads, &call)[0];
+        let tile = targets_per_tile(&[row], batch, target, Block { threads, ..BLOCK }, &call)[0];
         let tiles_per_batch = (target as u64).div_ceil(tile);
         let stream = StreamArgument::new(samples, source_times, [source, channels], 0, tile);
         let timeline = TimelineArgument::new(targets, &call.outputs[0], [batch, target, channels]);

@@ -4,9 +4,6 @@ use robocache_kernels::limits;
 
 use crate::cuda::Call;
 
-/// Accesses of each thread for one tile, if there is work enough: then the search at a tile's beginning hardly counts.
-const ACCESSES_PER_THREAD: u64 = 16;
-
 /// Tiles for each multiprocessor below which tiles are made smaller, so that all of them have some.
 const TILES_PER_MULTIPROCESSOR: u64 = 4;
 
@@ -24,24 +21,34 @@ impl Row {
     }
 }
 
+/// The work that a block takes at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    /// Its threads.
+    pub(crate) threads: u32,
+    /// Accesses of each thread for one tile, if there is work enough: then the search at a tile's beginning hardly counts.
+    pub(crate) accesses_per_thread: u64,
+}
+
 /// The targets of a tile, for each of some streams that are interpolated at `target` targets in each of `batch` batches.
-pub(crate) fn targets_per_tile(rows: &[Row], batch: usize, target: usize, threads: u32, call: &Call<'_>) -> Vec<u64> {
+pub(crate) fn targets_per_tile(rows: &[Row], batch: usize, target: usize, block: Block, call: &Call<'_>) -> Vec<u64> {
     match call.geometry.targets_per_tile {
         Some(tile) => rows.iter().map(|_| u64::from(tile).clamp(1, limits::TARGETS_PER_TILE)).collect(),
         None => {
             let wanted = TILES_PER_MULTIPROCESSOR * u64::from(call.kernels.context().properties().multiprocessors);
-            choose(rows, batch as u64, target as u64, u64::from(threads), wanted)
+            choose(rows, batch as u64, target as u64, block, wanted)
         }
     }
 }
 
-fn choose(rows: &[Row], batch: u64, target: u64, threads: u64, wanted_tiles: u64) -> Vec<u64> {
-    let mut accesses_per_thread = ACCESSES_PER_THREAD;
+fn choose(rows: &[Row], batch: u64, target: u64, block: Block, wanted_tiles: u64) -> Vec<u64> {
+    let mut accesses_per_thread = block.accesses_per_thread;
     loop {
         let tiles: Vec<u64> = rows
             .iter()
             .map(|row| {
-                let most = (threads * accesses_per_thread / row.accesses()).clamp(1, limits::TARGETS_PER_TILE);
+                let most = (u64::from(block.threads) * accesses_per_thread / row.accesses())
+                    .clamp(1, limits::TARGETS_PER_TILE);
                 // No tile much smaller than the others.
                 target.div_ceil(target.div_ceil(most))
             })
@@ -58,9 +65,9 @@ fn choose(rows: &[Row], batch: u64, target: u64, threads: u64, wanted_tiles: u64
 mod tests {
     use super::*;
 
-    fn tiles(bytes: &[usize], batch: u64, target: u64, threads: u64) -> Vec<u64> {
+    fn tiles(bytes: &[usize], batch: u64, target: u64, threads: u32) -> Vec<u64> {
         let rows: Vec<Row> = bytes.iter().map(|&bytes| Row { bytes }).collect();
-        choose(&rows, batch, target, threads, 4 * 132)
+        choose(&rows, batch, target, Block { threads, accesses_per_thread: 16 }, 4 * 132)
     }
 
     #[test]
