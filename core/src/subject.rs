@@ -12,9 +12,13 @@ mod call;
 mod description;
 mod elf;
 mod error;
+#[cfg(test)]
+mod layout;
 mod library;
 mod operator;
 mod problem;
+#[cfg(test)]
+mod tests;
 
 pub use abi::ABI_VERSION;
 pub use description::{Accepted, Description, Place};

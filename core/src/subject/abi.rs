@@ -1,4 +1,4 @@
-//! `core/include/robocache_subject.h` in Rust. `core/tests/subject_abi.rs` holds the two against each other.
+//! `core/include/robocache_subject.h` in Rust. `tests.rs` beside it holds the two against each other.
 
 use std::ffi::{c_char, c_int, c_void};
 

@@ -60,7 +60,7 @@ pub enum SubjectError {
     },
     /// It was built with a later header.
     #[error(
-        "the subject `{}` was built for version {found} of the subject ABI, and this program knows versions 1 to {newest}; use \
+        "the subject `{}` was built for version {found} of the subject ABI, and the newest that this program knows is {newest}; use \
          a later version of this program, or build the subject with the robocache_subject.h of this one",
         path.display()
     )]

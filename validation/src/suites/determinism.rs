@@ -59,7 +59,12 @@ pub(super) fn observe(
         ladder.climb_digests("fresh_process", &digests);
     }
     match cell.device {
-        Device::Cpu => {}
+        Device::Cpu => {
+            if let Some(builtin) = problem.builtin().filter(|_| ladder.holds()) {
+                let outcome = run_once(Device::Cpu, builtin, inputs).map_err(during("builtin"))?;
+                ladder.climb("builtin", outcome);
+            }
+        }
         Device::Cuda => {
             if ladder.holds() {
                 let outcome = run_once(Device::Cpu, &**problem, inputs).map_err(during("cpu_equals_gpu"))?;
