@@ -27,7 +27,7 @@ const MACHINES: &[(u16, &str)] = &[
 ];
 
 /// Fails unless the first bytes of a file are those of a shared library of this machine.
-pub fn inspect(path: &Path, bytes: &[u8]) -> Result<(), SubjectError> {
+pub(super) fn inspect(path: &Path, bytes: &[u8]) -> Result<(), SubjectError> {
     let not_a_library = |reason: String| SubjectError::NotALibrary { path: path.to_owned(), reason };
     let Some(header) = bytes.get(..HEADER_BYTES).filter(|header| header.starts_with(MAGIC)) else {
         return Err(not_a_library(described(bytes)));

@@ -1,6 +1,6 @@
 //! A subject in this process.
 
-use std::{error::Error, fs, path::Path};
+use std::{error::Error, fs, mem::ManuallyDrop, path::Path};
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
@@ -41,7 +41,8 @@ impl Subject {
         if let Some(expected) = expected_hash.filter(|expected| **expected != *hash) {
             return Err(SubjectError::Replaced { path: path.clone(), expected: expected.to_owned(), found: hash });
         }
-        let library = open(path)?;
+        // Never closed, whatever is wrong with it: its destructors are no more to be trusted than what they destroy.
+        let library = ManuallyDrop::new(open(path)?);
         let info = describe(&library, path)?;
         let sizes = check_version(&info, path)?;
         let (resample, fuse, voxelize) =
@@ -53,23 +54,8 @@ impl Subject {
             let symbol = "rc_resample`, `rc_fuse` or `rc_voxelize".to_owned();
             return Err(SubjectError::MissingSymbol { path: path.clone(), symbol });
         }
-        let undescribed = |reason| SubjectError::Undescribed { path: path.clone(), reason };
-        // SAFETY: the header asks for texts that end with a zero byte and live as long as the library.
-        let name = unsafe { text("name", info.name) }.map_err(undescribed)?;
-        // SAFETY: as above.
-        let version = unsafe { text("version", info.version) }.map_err(undescribed)?;
-        let device = match info.device {
-            abi::DEVICE_CPU => Place::Cpu,
-            abi::DEVICE_CUDA => Place::Cuda,
-            other => {
-                let reason = format!("`device` is {other}, which is neither RC_DEVICE_CPU nor RC_DEVICE_CUDA");
-                return Err(undescribed(reason));
-            }
-        };
-        let (abi_version, accepts) = (info.abi_version, Accepted::from_info(&info));
-        let description = Description { name, version, hash, abi_version, device, operators, accepts };
-        // The functions above stay where they are only as long as nobody closes the library.
-        std::mem::forget(library);
+        let description = described(&info, hash, operators)
+            .map_err(|reason| SubjectError::Undescribed { path: path.clone(), reason })?;
         Ok(Box::leak(Box::new(Self { description, sizes, resample, fuse, voxelize })))
     }
 
@@ -155,6 +141,19 @@ fn describe(library: &Library, path: &Path) -> Result<Info, SubjectError> {
             Err(SubjectError::Undescribed { path: path.to_owned(), reason })
         }
     }
+}
+
+/// What the library said, checked; the error says what is wrong with it.
+fn described(info: &Info, hash: String, operators: Vec<String>) -> Result<Description, String> {
+    let device = match info.device {
+        abi::DEVICE_CPU => Place::Cpu,
+        abi::DEVICE_CUDA => Place::Cuda,
+        other => return Err(format!("`device` is {other}, which is neither RC_DEVICE_CPU nor RC_DEVICE_CUDA")),
+    };
+    // SAFETY: the header asks for texts that end with a zero byte and live as long as the library.
+    let (name, version) = unsafe { (text("name", info.name)?, text("version", info.version)?) };
+    let (abi_version, accepts) = (info.abi_version, Accepted::from_info(info));
+    Ok(Description { name, version, hash, abi_version, device, operators, accepts })
 }
 
 /// The struct sizes of the subject's version, which must be what it was compiled with.

@@ -244,6 +244,7 @@ pub(crate) fn fixed_environment() -> Environment {
             target: "x86_64-unknown-linux-gnu".to_owned(),
             compiler: "rustc 1.95.0".to_owned(),
         },
+        subject: None,
         selection: Selection::new("quick", Filters::default(), MATRIX),
         invocation: "validation --profile quick".to_owned(),
         kernel_image: Fact::Known("7b".repeat(32)),
