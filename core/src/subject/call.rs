@@ -20,6 +20,29 @@ use crate::{
 /// Bytes of the buffer in which a subject explains an error.
 const MESSAGE_BYTES: usize = 1024;
 
+/// Bytes behind it that nobody may touch, and what they hold.
+const GUARD_BYTES: usize = 256;
+const GUARD_PATTERN: u8 = 0xA5;
+
+/// The buffer in which a subject explains an error, and its guard.
+struct Message([u8; MESSAGE_BYTES + GUARD_BYTES]);
+
+impl Message {
+    fn empty() -> Self {
+        let mut bytes = [GUARD_PATTERN; MESSAGE_BYTES + GUARD_BYTES];
+        bytes[..MESSAGE_BYTES].fill(0);
+        Self(bytes)
+    }
+
+    fn is_overrun(&self) -> bool {
+        self.0[MESSAGE_BYTES..].iter().any(|&byte| byte != GUARD_PATTERN)
+    }
+
+    fn text(&self) -> String {
+        message(&self.0[..MESSAGE_BYTES])
+    }
+}
+
 /// Where the tensors of a call lie, in the problem's order, and its workspace.
 pub(super) struct Memory {
     pub(super) inputs: Vec<*const c_void>,
@@ -44,11 +67,11 @@ impl Memory {
         }
     }
 
-    /// How a struct of `size` bytes begins, with a buffer of [`MESSAGE_BYTES`].
-    fn call(&self, size: u64, message: *mut u8) -> Call {
+    /// How a struct of `size` bytes begins.
+    fn call(&self, size: u64, message: &mut Message) -> Call {
         Call {
             size,
-            message: message.cast::<c_char>(),
+            message: message.0.as_mut_ptr().cast::<c_char>(),
             message_capacity: MESSAGE_BYTES as u64,
             workspace: self.workspace,
             workspace_bytes: self.workspace_bytes,
@@ -68,9 +91,8 @@ pub(super) unsafe fn launch(
     memory: &Memory,
     stream: *mut c_void,
 ) -> Result<(), String> {
-    let mut buffer = [0_u8; MESSAGE_BYTES];
-    let written = buffer.as_mut_ptr();
-    let call = |size| memory.call(size, written);
+    let mut message = Message::empty();
+    let mut call = |size| memory.call(size, &mut message);
     let (function, status) = match definition {
         Definition::Resample(shape, dtype) => {
             let args = resample_args(call(subject.sizes().resample_args), shape, dtype, memory);
@@ -90,18 +112,20 @@ pub(super) unsafe fn launch(
         }
     };
     match status {
+        Some(_) if message.is_overrun() => {
+            Err(format!("{function} wrote behind args->call.message, which has {MESSAGE_BYTES} bytes"))
+        }
         Some(abi::OK) => Ok(()),
-        Some(status) => Err(refusal(function, status, &message(&buffer))),
+        Some(status) => Err(refusal(function, status, &message.text())),
         None => Err(format!("the subject does not export {function}")),
     }
 }
 
 /// Bytes of workspace that the subject wants for a call of this problem.
 pub(super) fn workspace_bytes(subject: &Subject, definition: Definition<'_>) -> u64 {
-    let mut buffer = [0_u8; MESSAGE_BYTES];
+    let mut message = Message::empty();
     let memory = Memory::none(definition);
-    let written = buffer.as_mut_ptr();
-    let call = |size| memory.call(size, written);
+    let mut call = |size| memory.call(size, &mut message);
     let bytes = match definition {
         Definition::Resample(shape, dtype) => {
             let args = resample_args(call(subject.sizes().resample_args), shape, dtype, &memory);

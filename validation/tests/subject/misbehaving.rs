@@ -68,6 +68,11 @@ fn a_write_behind_the_workspace_is_found_too() {
 }
 
 #[test]
+fn a_message_that_is_too_long_is_found_too() {
+    fails_saying("overruns_message", &["rc_fuse wrote behind args->call.message, which has 1024 bytes"]);
+}
+
+#[test]
 fn a_changed_input_is_named() {
     fails_saying("mutates_input", &["input `x_0` was changed"]);
 }

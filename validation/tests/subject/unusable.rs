@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{compile, project::Project};
+use crate::{
+    compile,
+    project::{Ended, Project, program},
+};
 
 const MATRIX: &str = include_str!("matrix.yaml");
 
@@ -88,5 +91,22 @@ fn libraries_that_are_no_subject() {
         ("crashes_when_loaded", &["the look at the subject died (signal: 6 (SIGABRT)"]),
     ] {
         is_refused(&project, &compile::fixture(fixture, &project.path("")), parts);
+    }
+}
+
+#[test]
+fn a_damaged_library_never_brings_down_the_program() {
+    let project = Project::with_matrix(MATRIX);
+    let whole = fs::read(compile::example(&project.path(""))).unwrap();
+    for number in 0..48 {
+        let mut damaged = whole.clone();
+        // Mostly in the headers, where the linker believes what it reads.
+        for flip in 0..8_usize {
+            let place = (number * 7919 + flip * 104_729) % if flip < 6 { 1024 } else { whole.len() };
+            damaged[place] ^= 1 << (flip % 8);
+        }
+        let library = written(&project, "damaged.so", &damaged).display().to_string();
+        let ended = Ended::from(program().args(["subject", &library]).output().unwrap());
+        assert!(matches!(ended.code, Some(0 | 2)), "{number}: {}", ended.printed());
     }
 }
