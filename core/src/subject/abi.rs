@@ -13,7 +13,7 @@ pub const ABI_VERSION: u32 = 1;
 /// `RC_OK`.
 pub(super) const OK: c_int = 0;
 /// `RC_UNSUPPORTED`.
-const UNSUPPORTED: c_int = 1;
+pub(super) const UNSUPPORTED: c_int = 1;
 /// `RC_INVALID_ARGUMENT`.
 const INVALID_ARGUMENT: c_int = 2;
 /// `RC_FAILED`.

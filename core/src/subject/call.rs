@@ -151,12 +151,10 @@ pub(super) fn workspace_bytes(subject: &Subject, definition: Definition<'_>) -> 
 }
 
 fn refusal(function: &str, status: c_int, message: &str) -> String {
-    let status = abi::status_name(status);
-    if message.is_empty() {
-        format!("{function} returned {status}")
-    } else {
-        format!("{function} returned {status}: {message}")
-    }
+    let colon = if message.is_empty() { "" } else { ": " };
+    let advice =
+        if status == abi::UNSUPPORTED { "; leave it out of rc_subject_info, and its cells are skipped" } else { "" };
+    format!("{function} returned {}{colon}{message}{advice}", abi::status_name(status))
 }
 
 fn resample_args(call: Call, shape: &ResampleShape, dtype: DType, memory: &Memory) -> ResampleArgs {

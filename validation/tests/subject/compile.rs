@@ -32,3 +32,16 @@ pub(crate) fn fixture(name: &str, folder: &Path) -> PathBuf {
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     library
 }
+
+/// examples/cuda_subject, or a changed copy of it in `source`, built into `folder`.
+pub(crate) fn cuda(source: &Path, folder: &Path) -> PathBuf {
+    let root = root().canonicalize().unwrap();
+    let built = Command::new(source.join("build.sh"))
+        .arg(folder)
+        .env("RC_INCLUDE", root.join("core/include"))
+        .env("NVCC", root.join(".cuda/nvidia/cu13/bin/nvcc"))
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    folder.join("libcuda_subject.so")
+}

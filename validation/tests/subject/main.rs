@@ -6,6 +6,7 @@
 mod project;
 
 mod compile;
+mod cuda;
 mod document;
 mod example;
 mod misbehaving;

@@ -83,6 +83,14 @@ fn an_error_is_quoted_with_its_message() {
 }
 
 #[test]
+fn what_is_unsupported_should_have_been_said_before() {
+    fails_saying(
+        "unsupported",
+        &["rc_fuse returned RC_UNSUPPORTED; leave it out of rc_subject_info, and its cells are skipped"],
+    );
+}
+
+#[test]
 fn bits_that_change_from_call_to_call_are_found_by_both_suites() {
     for record in records_of("differs_when_repeated", &["--profile", "quick"]) {
         let Verdict::Fail { reason } = &record.verdict else { panic!("{:?}", record.verdict) };
