@@ -103,6 +103,22 @@ fn bits_that_change_from_call_to_call_are_found_by_both_suites() {
 }
 
 #[test]
+fn wrong_bits_are_held_against_those_of_this_program() {
+    for record in records_of("zeros", &["--profile", "quick", "--skip", "accuracy"]) {
+        let Verdict::Fail { reason } = &record.verdict else { panic!("{:?}", record.verdict) };
+        assert!(reason.contains("concatenated_resamples"), "its own resample says so first: {reason}");
+    }
+    let project = Project::with_matrix(MATRIX);
+    let library = compile::fixture("zeros_everywhere", &project.path("")).display().to_string();
+    let ended = project.run(&["--profile", "quick", "--subject", &library, "determinism::resample"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.printed());
+    for record in project.records() {
+        let Verdict::Fail { reason } = &record.verdict else { panic!("{:?}", record.verdict) };
+        assert!(reason.contains("broken at rung builtin") && reason.contains("got 0.0 (0x00000000)"), "{reason}");
+    }
+}
+
+#[test]
 fn what_a_subject_lacks_is_skipped_with_the_reason() {
     let project = Project::with_matrix(MATRIX);
     let library = compile::fixture("resample_only", &project.path("")).display().to_string();
