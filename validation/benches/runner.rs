@@ -17,9 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use robocache_core::{
-    distribution::Distribution, dtype::DType, parameters::Parameters, random::Seed, registry::Registry,
-};
+use robocache_core::{distribution::Distribution, dtype::DType, parameters::Parameters, random::Seed};
 use validation::{
     cell::{Cell, Device, Input, Limits},
     dataset::Expectation,
@@ -46,7 +44,7 @@ fn main() -> ExitCode {
 }
 
 fn serve() -> ExitCode {
-    let observe = |_: &Registry, _: &Cell, _: Option<&_>| {
+    let observe = |_: &Cell, _: Option<&_>| {
         Ok(Observation::Accuracy(Box::new(AccuracyFacts {
             outputs: Vec::new(),
             exact: true,
@@ -57,7 +55,7 @@ fn serve() -> ExitCode {
             counterexample: None,
         })))
     };
-    match worker::serve(&Registry::new(), observe, |_, _, _| Ok(Vec::new())) {
+    match worker::serve(observe, |_, _| Ok(Vec::new())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

@@ -11,6 +11,7 @@ use crate::{
     locations::LocationError,
     matrix::Diagnostic,
     numbers::NumbersError,
+    subject::UnusableSubject,
 };
 
 /// What kept the program from an answer; no cell is to blame.
@@ -25,6 +26,9 @@ pub enum Stop {
     /// The command line asks for something that this program does not do.
     #[error(transparent)]
     Option(#[from] UnsupportedOption),
+    /// The library under test cannot be one.
+    #[error(transparent)]
+    Subject(#[from] UnusableSubject),
     /// The filters leave nothing of the profile.
     #[error("no cell of profile `{profile}` matches the filters; `--list` shows their names")]
     NothingSelected {
@@ -78,9 +82,12 @@ impl Stop {
     /// The exit status that says so.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Location(_) | Self::Matrix(_) | Self::Option(_) | Self::NothingSelected { .. } | Self::Numbers(_) => {
-                Exit::BadInput
-            }
+            Self::Location(_)
+            | Self::Matrix(_)
+            | Self::Option(_)
+            | Self::Subject(_)
+            | Self::NothingSelected { .. }
+            | Self::Numbers(_) => Exit::BadInput,
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
             Self::Gate(error) => error.exit(),
             Self::Run(_)
@@ -100,6 +107,7 @@ impl Stop {
             Self::Matrix(diagnostic) => diagnostic.styled(),
             Self::Location(_)
             | Self::Option(_)
+            | Self::Subject(_)
             | Self::NothingSelected { .. }
             | Self::Run(_)
             | Self::Execution(_)

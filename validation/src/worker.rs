@@ -9,8 +9,6 @@ mod panics;
 
 use std::os::unix::net::UnixStream;
 
-use robocache_core::registry::Registry;
-
 pub(crate) use self::confinement::confine;
 pub use self::{
     confinement::ConfinementError,
@@ -38,9 +36,8 @@ pub enum WorkerError {
 ///
 /// `execute` observes a cell; `digest` runs it plainly once. Their errors say why that could not be done here.
 pub fn serve(
-    registry: &Registry,
-    execute: impl Fn(&Registry, &Cell, Option<&Recording>) -> Result<Observation, String>,
-    digest: impl Fn(&Registry, &Cell, Option<&Recording>) -> Result<OutputHashes, String>,
+    execute: impl Fn(&Cell, Option<&Recording>) -> Result<Observation, String>,
+    digest: impl Fn(&Cell, Option<&Recording>) -> Result<OutputHashes, String>,
 ) -> Result<(), WorkerError> {
     let mut supervisor = confine()?;
     panics::record();
@@ -49,14 +46,14 @@ pub fn serve(
         let response = match receive(&mut supervisor) {
             Ok(None) => return Ok(()),
             Ok(Some(Request::Execute { cell, recording })) => {
-                limited(&cell, || match panics::catch(|| execute(registry, &cell, recording.as_ref())) {
+                limited(&cell, || match panics::catch(|| execute(&cell, recording.as_ref())) {
                     Ok(Ok(observation)) => Response::Observed(Box::new(observation)),
                     Ok(Err(reason)) => Response::Refused(reason),
                     Err(message) => Response::Observed(Box::new(Observation::Panicked { message })),
                 })
             }
             Ok(Some(Request::Digest { cell, recording })) => {
-                limited(&cell, || match panics::catch(|| digest(registry, &cell, recording.as_ref())) {
+                limited(&cell, || match panics::catch(|| digest(&cell, recording.as_ref())) {
                     Ok(Ok(digest)) => Response::Digest(digest),
                     Ok(Err(reason)) => Response::Refused(reason),
                     Err(message) => Response::Refused(format!("panicked: {message}")),

@@ -80,6 +80,9 @@ impl<'a> CudaStopwatch<'a> {
         let mut subjects = Subjects::new(device, problem, implementation, inputs, bytes_moved)?;
         let clock = Clock { stream: Stream::new(context)?, start: Event::new(context)?, end: Event::new(context)? };
         subjects.poison(&clock.stream)?;
+        // What an implementation loads lazily cannot be loaded while its call is captured.
+        subjects.enqueue(&clock.stream, Subject::Call, 0)?;
+        clock.stream.synchronize()?;
         Ok(Self {
             calls: Batches::new(&mut subjects, Subject::Call, &clock)?,
             copies: Batches::new(&mut subjects, Subject::Copy, &clock)?,

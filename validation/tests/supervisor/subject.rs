@@ -17,7 +17,6 @@ use nix::{
     },
     unistd::{ForkResult, fork, getpgrp},
 };
-use robocache_core::registry::Registry;
 use validation::{
     cell::Cell,
     observation::{Observation, OperatorFailure, OutputHashes},
@@ -29,9 +28,8 @@ use validation::{
 pub(crate) const ENDLESS: Duration = Duration::from_secs(600);
 
 pub(crate) fn serve() -> ExitCode {
-    let execute =
-        |registry: &Registry, cell: &Cell, recording: Option<&Recording>| Ok(execute(registry, cell, recording));
-    match worker::serve(&Registry::new(), execute, digest) {
+    let execute = |cell: &Cell, recording: Option<&Recording>| Ok(execute(cell, recording));
+    match worker::serve(execute, digest) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -40,7 +38,7 @@ pub(crate) fn serve() -> ExitCode {
     }
 }
 
-fn execute(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Observation {
+fn execute(cell: &Cell, _: Option<&Recording>) -> Observation {
     match cell.operator.as_str() {
         "report_pid" => report(id()),
         "report_visible_devices" => report(env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default()),
@@ -101,7 +99,7 @@ fn execute(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Observation {
     }
 }
 
-fn digest(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Result<OutputHashes, String> {
+fn digest(cell: &Cell, _: Option<&Recording>) -> Result<OutputHashes, String> {
     match cell.operator.as_str() {
         "digest" => Ok(vec![("process".into(), format!("nested {} group {}", id(), getpgrp()))]),
         "digest_panics" => panic!("no digest"),
