@@ -24,6 +24,7 @@ use validation::{
     cell::{Cell, Device, Input, Limits},
     dataset::Expectation,
     observation::{AccuracyFacts, Observation, Outcome},
+    protocol::Attached,
     suites::{AccuracySettings, SuiteSettings},
     supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions},
     worker,
@@ -101,8 +102,9 @@ fn print_row(name: &str, reached: f64, required: f64, bare: f64, unit: &str) {
 }
 
 fn cells_per_second(supervisor: &Supervisor, count: usize, fresh_process: bool) -> f64 {
-    let jobs: Vec<Job> =
-        (0..count).map(|index| Job { index, cell: trivial_cell(index, fresh_process), recording: None }).collect();
+    let jobs: Vec<Job> = (0..count)
+        .map(|index| Job { index, cell: trivial_cell(index, fresh_process), attached: Attached::default() })
+        .collect();
     let observed = AtomicUsize::new(0);
     let begin = Instant::now();
     let execution = supervisor.execute(&jobs, &|event| {

@@ -13,6 +13,7 @@
 //!
 //! Expanding and judging are pure. Reports see records and nothing else.
 
+pub mod bundle;
 pub mod cell;
 pub mod cli;
 pub mod dataset;

@@ -9,7 +9,7 @@ use nix::sys::{prctl, signal::Signal};
 use robocache_core::registry::Registry;
 
 use crate::{
-    Ask, Stop,
+    Ask, Stop, bundle,
     cli::{BenchArguments, Cli, Command},
     exit::Exit,
     gate,
@@ -62,6 +62,9 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
         },
         Some(Command::Schema) => print(&matrix::schema(registry)),
         Some(Command::Machine) => print(&Machine::probe()),
+        Some(Command::Repro(arguments)) => shown(bundle::replay_bundle(registry, &arguments)),
+        Some(Command::Minimize(arguments)) => shown(bundle::minimize_bundle(registry, &arguments)),
+        Some(Command::Postmortem(arguments)) => shown(bundle::draft_postmortem(&arguments)),
         Some(Command::Probe) => {
             // A search that a driver holds up must not outlive the program that waits for it. Without this, it may.
             let _ = prctl::set_pdeathsig(Signal::SIGKILL);
@@ -124,7 +127,7 @@ fn print(value: &impl serde::Serialize) -> Exit {
 }
 
 fn work(registry: &Registry) -> Exit {
-    match worker::serve(registry, suites::execute, suites::digest) {
+    match worker::serve(registry, suites::execute, suites::digest, suites::exhibit) {
         Ok(()) => Exit::Passed,
         Err(error) => {
             eprintln!("worker: {error}");

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::{
+    bundle::BundleError,
     cli::UnsupportedOption,
     evidence::{AppendError, LogError, RunError, StorageError},
     execution::ExecutionError,
@@ -60,6 +61,9 @@ pub enum Stop {
     /// Two programs could not be compared.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// A bundle cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// Runs cannot be published.
     #[error(transparent)]
     Numbers(#[from] NumbersError),
@@ -78,9 +82,12 @@ impl Stop {
     /// The exit status that says so.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Location(_) | Self::Matrix(_) | Self::Option(_) | Self::NothingSelected { .. } | Self::Numbers(_) => {
-                Exit::BadInput
-            }
+            Self::Location(_)
+            | Self::Matrix(_)
+            | Self::Option(_)
+            | Self::NothingSelected { .. }
+            | Self::Bundle(_)
+            | Self::Numbers(_) => Exit::BadInput,
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
             Self::Gate(error) => error.exit(),
             Self::Run(_)
@@ -109,6 +116,7 @@ impl Stop {
             | Self::Junit(_)
             | Self::Storage(_)
             | Self::Gate(_)
+            | Self::Bundle(_)
             | Self::Numbers(_)
             | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),
         }

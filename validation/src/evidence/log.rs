@@ -291,6 +291,7 @@ mod tests {
             program_hash: String::new(),
             outcome: None,
             verdict: Verdict::Pass,
+            bundle: None,
         }
     }
 

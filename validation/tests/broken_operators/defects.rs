@@ -115,6 +115,10 @@ impl Defect {
 
     pub(crate) fn of_operator_name(name: &str) -> Option<Self> {
         let (_, word) = name.split_once('_')?;
+        Self::of_word(word)
+    }
+
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
         Self::all().find(|defect| defect.word() == word)
     }
 

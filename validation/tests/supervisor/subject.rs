@@ -21,7 +21,7 @@ use robocache_core::registry::Registry;
 use validation::{
     cell::Cell,
     observation::{Observation, OperatorFailure, OutputHashes},
-    protocol::Recording,
+    protocol::Attached,
     worker,
 };
 
@@ -29,9 +29,8 @@ use validation::{
 pub(crate) const ENDLESS: Duration = Duration::from_secs(600);
 
 pub(crate) fn serve() -> ExitCode {
-    let execute =
-        |registry: &Registry, cell: &Cell, recording: Option<&Recording>| Ok(execute(registry, cell, recording));
-    match worker::serve(&Registry::new(), execute, digest) {
+    let execute = |registry: &Registry, cell: &Cell, attached: &Attached| Ok(execute(registry, cell, attached));
+    match worker::serve(&Registry::new(), execute, digest, |_, _, _| Ok(())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -40,7 +39,7 @@ pub(crate) fn serve() -> ExitCode {
     }
 }
 
-fn execute(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Observation {
+fn execute(_: &Registry, cell: &Cell, _: &Attached) -> Observation {
     match cell.operator.as_str() {
         "report_pid" => report(id()),
         "report_visible_devices" => report(env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default()),
@@ -101,7 +100,7 @@ fn execute(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Observation {
     }
 }
 
-fn digest(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Result<OutputHashes, String> {
+fn digest(_: &Registry, cell: &Cell, _: &Attached) -> Result<OutputHashes, String> {
     match cell.operator.as_str() {
         "digest" => Ok(vec![("process".into(), format!("nested {} group {}", id(), getpgrp()))]),
         "digest_panics" => panic!("no digest"),
@@ -116,7 +115,7 @@ fn digest(_: &Registry, cell: &Cell, _: Option<&Recording>) -> Result<OutputHash
 }
 
 fn fresh_digest(cell: &Cell, timeout: Duration) -> String {
-    match worker::digest_in_fresh_process(cell, None, timeout) {
+    match worker::digest_in_fresh_process(cell, &Attached::default(), timeout) {
         Ok(digest) => format!("pid {} {}", id(), digest[0].1),
         Err(error) => error.to_string(),
     }
