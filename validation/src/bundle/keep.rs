@@ -143,8 +143,8 @@ fn without_payloads(mut tensors: Vec<Held<'static>>) -> Vec<Held<'static>> {
     tensors
 }
 
-/// The bytes of a bundle.
-pub(super) fn encode(manifest: &Manifest, tensors: &[Held<'_>]) -> Result<Vec<u8>, Flaw> {
+/// The bytes of a bundle: the same for the same content. `tensors` are those that the manifest lists, in its order.
+pub fn encode(manifest: &Manifest, tensors: &[Held<'_>]) -> Result<Vec<u8>, Flaw> {
     container::encode(KEY, &manifest.to_text()?, tensors)
 }
 

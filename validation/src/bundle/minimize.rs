@@ -88,10 +88,13 @@ impl<'a> Search<'a> {
                     let Some(attempt) = self.attempt(&step, data) else { continue };
                     self.tried.attempts += 1;
                     let Some(found) = self.replay(&attempt)? else { return Ok(None) };
-                    progress(self.tried, &self.name());
+                    let is_smaller = found.is_some();
                     if let Some(smaller) = found {
                         self.best = smaller;
                         self.tried.smaller += 1;
+                    }
+                    progress(self.tried, &self.name());
+                    if is_smaller {
                         continue 'smaller;
                     }
                 }

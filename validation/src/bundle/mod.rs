@@ -36,6 +36,7 @@ pub use arguments::{BundleArguments, MinimizeArguments, PostmortemArguments};
 pub(crate) use command::{draft_postmortem, minimize_bundle, replay_bundle};
 pub use error::{BundleError, Flaw};
 pub(crate) use exhibit::{Exhibit, show};
+pub use keep::encode;
 pub(crate) use keep::{Failure, Keeper};
 pub use likeness::{Likeness, compare};
 pub use manifest::{Manifest, VERSION};

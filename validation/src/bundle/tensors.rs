@@ -79,7 +79,7 @@ pub struct Held<'a> {
 
 impl TensorEntry {
     /// What is known of this tensor.
-    pub(super) fn of(role: Role, tensor: &HostTensor, stored: bool) -> Self {
+    pub fn of(role: Role, tensor: &HostTensor, stored: bool) -> Self {
         Self {
             role,
             name: tensor.name().to_owned(),

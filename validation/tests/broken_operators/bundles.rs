@@ -135,6 +135,22 @@ pub(crate) fn minimised_bundles_are_small() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Only the data tells: drawn anew, a problem of one element would be right nearly always.
+pub(crate) fn failing_rows_are_found() -> Result<(), Failed> {
+    let failures = failures(&["--profile", "data"])?;
+    let [record] = &failures.records[..] else { panic!("{}", failures.printed) };
+    let elsewhere = tempfile::tempdir()?;
+    let output = harness(elsewhere.path(), None, &["minimize", "--into", "."], &failures.bundle(record))?;
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    let after = fs::read_dir(elsewhere.path())?.next().ok_or("nothing was written")??.path();
+    let inputs = bundle::read(&after)?.inputs().ok_or("it holds no inputs")?;
+    assert_eq!(inputs[0].shape().extents(), [1, 1, 1], "{}", printed(&output));
+    assert_eq!(inputs[0].bytes()[0], 0x5A);
+    let again = harness(elsewhere.path(), None, &["repro"], &after)?;
+    assert_eq!(again.status.code(), Some(SAME_BITS), "{}", printed(&again));
+    Ok(())
+}
+
 /// The cell's own problem is right: what fails is one that the suite has drawn and shrunk.
 pub(crate) fn counterexamples_are_replayed() -> Result<(), Failed> {
     let failures = failures(&["--profile", "random"])?;
