@@ -71,10 +71,14 @@ pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>, Flaw> {
         Some(number) if number == nix::Error::ELOOP as i32 => Flaw::NotAFile,
         Some(_) | None => Flaw::Unreadable(error),
     })?;
-    if !file.metadata().map_err(Flaw::Unreadable)?.is_file() {
+    let found = file.metadata().map_err(Flaw::Unreadable)?;
+    if !found.is_file() {
         return Err(Flaw::NotAFile);
     }
-    // The limit is on what is read, not on what the file system says: files can grow.
+    if found.len() > FILE_LIMIT_BYTES {
+        return Err(Flaw::TooLarge { limit: FILE_LIMIT_BYTES });
+    }
+    // The limit holds for what is read too: files can grow.
     let mut bytes = Vec::new();
     file.take(FILE_LIMIT_BYTES + 1).read_to_end(&mut bytes).map_err(Flaw::Unreadable)?;
     match bytes.len() as u64 > FILE_LIMIT_BYTES {
