@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn serve() -> ExitCode {
-    let observe = |_: &Registry, _: &Cell, _: Option<&_>| {
+    let observe = |_: &Registry, _: &Cell, _: &Attached| {
         Ok(Observation::Accuracy(Box::new(AccuracyFacts {
             outputs: Vec::new(),
             exact: true,
@@ -58,7 +58,7 @@ fn serve() -> ExitCode {
             counterexample: None,
         })))
     };
-    match worker::serve(&Registry::new(), observe, |_, _, _| Ok(Vec::new())) {
+    match worker::serve(&Registry::new(), observe, |_, _, _| Ok(Vec::new()), |_, _, _| Ok(())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

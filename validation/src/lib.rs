@@ -8,6 +8,7 @@
 //! | expand  | matrix, profile, [`machine`] facts  | [`plan::Plan`] of [`cell`]s      | [`plan`]        |
 //! | execute | a cell, in a [`worker`] process     | [`observation::Outcome`]: facts  | [`supervisor`], [`suites`] |
 //! | judge   | a cell and its outcome              | [`verdict::Verdict`]             | [`verdict`]     |
+//! | keep    | a failing cell and its tensors      | a [`bundle`] that can be replayed| [`bundle`]      |
 //! | append  | cell, outcome and verdict           | [`evidence::Record`], durable    | [`evidence`]    |
 //! | render  | records                             | terminal, JUnit, SVG             | [`report`]      |
 //!

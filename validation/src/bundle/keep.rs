@@ -175,12 +175,21 @@ pub(super) fn file_stem(cell: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use robocache_core::{distribution::Distribution, dtype::DType, parameters::Parameters, random::Seed};
+
     use super::*;
+    use crate::{
+        cell::{Device, Input, Limits},
+        dataset::Expectation,
+        evidence::{Filters, Program, Selection},
+        machine::Machine,
+        suites::{AccuracySettings, SuiteSettings},
+    };
 
     #[test]
     fn no_cell_can_name_a_file_elsewhere() {
         assert_eq!(file_stem("accuracy::fuse::cpu::f32::b1_t2::uniform"), "accuracy.fuse.cpu.f32.b1_t2.uniform");
-        assert_eq!(file_stem("../../etc/passwd"), "_.__.etc.passwd".trim_start_matches('.'));
+        assert_eq!(file_stem("../../etc/passwd"), "__.__.etc.passwd");
         assert_eq!(file_stem("/::\u{0}"), "");
         assert_eq!(file_stem(&"x".repeat(1000)).len(), NAME_LIMIT_BYTES);
     }
@@ -193,5 +202,56 @@ mod tests {
         std::os::unix::fs::symlink(elsewhere.path(), &folder).unwrap();
         assert!(matches!(store(&folder, "cell", b"bytes").unwrap_err().flaw, Flaw::NotAFile));
         assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+    }
+
+    fn cell(input: Input) -> Cell {
+        Cell {
+            name: "accuracy::resample::cpu::f32::b1::x".into(),
+            suite: SuiteSettings::Accuracy(AccuracySettings { random_problems: 0 }),
+            operator: "resample".into(),
+            device: Device::Cpu,
+            dtype: DType::F32,
+            parameters: Parameters::default(),
+            input,
+            seed: Seed::root(0),
+            expect: Expectation::Accepted,
+            limits: Limits { deadline_ms: 1, memory_bytes: None, fresh_process: false },
+        }
+    }
+
+    #[test]
+    fn whatever_the_worker_left_the_seed_gives_a_bundle() {
+        let run = tempfile::tempdir().unwrap();
+        let selection = Selection::new("quick", Filters::default(), b"");
+        let machine = Machine::without_gpus("not looked for".into());
+        let program = Program::with_hash("0".repeat(64));
+        let environment = Environment::collect(program, selection, &machine, Err("no image".into()));
+        let keeper = Keeper::new(run.path(), &environment).unwrap();
+        let outcome = Outcome::DeadlineExceeded { deadline_ms: 1, output_tail: String::new() };
+        let verdict = Verdict::Timeout { deadline_ms: 1 };
+        let keep = |cell: &Cell| {
+            let failure = Failure { cell, attempt: 1, outcome: &outcome, verdict: &verdict };
+            keeper.keep(&failure, &keeper.exhibit(0))
+        };
+        let leave: [&dyn Fn(&Path); 5] = [
+            &|_| {},
+            &|path| fs::write(path, "no exhibit").unwrap(),
+            &|path| std::os::unix::fs::symlink("/etc/passwd", path).unwrap(),
+            &|path| fs::create_dir(path).unwrap(),
+            &|path| {
+                fs::remove_dir(path).unwrap();
+                nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+            },
+        ];
+        for leave in leave {
+            leave(&keeper.exhibit(0));
+            let generated = cell(Input::Generated(Distribution::Uniform));
+            let Some(Fact::Known(path)) = keep(&generated) else { panic!("no bundle") };
+            let bundle = super::super::read(&run.path().join(path)).unwrap();
+            assert_eq!((bundle.manifest.replay, bundle.manifest.tensors), (generated, Vec::new()));
+            // A recording's inputs cannot be had again.
+            assert!(matches!(keep(&cell(Input::Recorded("scan".into()))), Some(Fact::Missing { .. })));
+        }
+        assert_eq!(fs::read_dir(run.path().join(FOLDER)).unwrap().count(), 1, "the same content has the same name");
     }
 }
