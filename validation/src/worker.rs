@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 
 use robocache_core::registry::Registry;
 
-pub(crate) use self::confinement::confine;
+pub(crate) use self::confinement::{confine, without_memory_limit};
 pub use self::{
     confinement::ConfinementError,
     fresh_process::{FreshProcessError, digest_in_fresh_process},

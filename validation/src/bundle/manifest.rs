@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cell::{Cell, Input},
-    evidence::Environment,
+    evidence::{Environment, Fact},
     observation::Outcome,
     verdict::Verdict,
 };
@@ -107,7 +107,7 @@ impl Manifest {
     }
 
     /// Fails unless this program can make the problem, and it takes tensors like those of the bundle.
-    pub(super) fn check_problem(&self, registry: &Registry) -> Result<(), Flaw> {
+    pub(super) fn check_problem(&self, registry: &Registry, memory_bytes: &Fact<u64>) -> Result<(), Flaw> {
         let replay = &self.replay;
         let operator = registry
             .get(&replay.operator)
@@ -119,6 +119,11 @@ impl Manifest {
         let bytes = inputs.iter().chain(&outputs).fold(0_usize, |sum, spec| sum.saturating_add(spec.bytes()));
         if bytes > PROBLEM_LIMIT_BYTES {
             return Err(Flaw::absurd("the size of the problem in bytes", bytes, "2^36 is the most that is replayed"));
+        }
+        if let Fact::Known(memory_bytes) = memory_bytes
+            && bytes as u64 > *memory_bytes
+        {
+            return Err(Flaw::Foreign(format!("its problem has {bytes} bytes, and this machine {memory_bytes}")));
         }
         let held: Vec<&TensorEntry> = self.tensors.iter().filter(|entry| entry.role == Role::Input).collect();
         let fits = held.len() == inputs.len()

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Stop,
     cell::{Cell, Device},
+    evidence::host::Host,
     execution::start_replayer,
     machine::Machine,
     observation::Outcome,
@@ -94,5 +95,5 @@ pub(super) fn check(path: &Path, manifest: &Manifest, registry: &Registry) -> Re
     if let Some(subject) = &manifest.subject {
         return Err(Flaw::Foreign(format!("it is of the shared library {subject}")).of(path));
     }
-    manifest.check_problem(registry).map_err(|flaw| flaw.of(path))
+    manifest.check_problem(registry, &Host::look().memory_bytes).map_err(|flaw| flaw.of(path))
 }

@@ -17,7 +17,7 @@ use crate::{
     dataset::Expectation,
     observation::{LaunchFacts, Observation, OutputHashes, PerformanceFacts},
     protocol::Attached,
-    worker::digest_in_fresh_process,
+    worker::{digest_in_fresh_process, without_memory_limit},
 };
 
 /// Executes a cell, and leaves an exhibit where something is wrong with its outputs. The error says why this program cannot: the harness is at fault then, not the operator.
@@ -57,7 +57,7 @@ pub fn execute(registry: &Registry, cell: &Cell, attached: &Attached) -> Result<
             };
             if let (Some(witness), Some(path)) = (witness.or(accepted), &attached.exhibit) {
                 // Without an exhibit the failure is still known; its bundle then has no tensors.
-                let _ = witness.show(cell, &prepared, path);
+                let _ = without_memory_limit(cell.limits, || witness.show(cell, &prepared, path));
             }
             observation
         }

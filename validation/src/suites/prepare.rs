@@ -11,9 +11,10 @@ use robocache_core::{
 
 use crate::{
     bundle::{self, Role},
-    cell::{Cell, Input},
+    cell::{Cell, Input, Limits},
     dataset,
     protocol::{Attached, GivenInputs, Recording},
+    worker::without_memory_limit,
 };
 
 /// A problem and its inputs.
@@ -52,14 +53,20 @@ pub(super) fn prepare(registry: &Registry, cell: &Cell, attached: &Attached) -> 
     };
     match &attached.inputs {
         None => prepare_wanted(registry, &wanted, attached.recording.as_ref()),
-        Some(given) => prepare_given(registry, &wanted, given),
+        Some(given) => prepare_given(registry, &wanted, given, cell.limits),
     }
 }
 
 /// Makes a problem whose inputs a bundle holds, or their hashes.
-fn prepare_given(registry: &Registry, wanted: &Wanted<'_>, given: &GivenInputs) -> Result<Prepared, Unprepared> {
-    let bundle =
-        bundle::given_inputs(&given.path, &given.hash).map_err(|error| Unprepared::Impossible(error.to_string()))?;
+fn prepare_given(
+    registry: &Registry,
+    wanted: &Wanted<'_>,
+    given: &GivenInputs,
+    limits: Limits,
+) -> Result<Prepared, Unprepared> {
+    let bundle = without_memory_limit(limits, || bundle::given_inputs(&given.path, &given.hash))
+        .map_err(|error| Unprepared::Impossible(error.to_string()))?
+        .map_err(|error| Unprepared::Impossible(error.to_string()))?;
     let Some(inputs) = bundle.inputs() else {
         let prepared = prepare_wanted(registry, wanted, None)?;
         let hashes = bundle.of_role(Role::Input).map(|held| &*held.entry.blake3);

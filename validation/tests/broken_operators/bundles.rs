@@ -112,7 +112,8 @@ pub(crate) fn every_bundle_gives_the_same_bits() -> Result<(), Failed> {
 /// One bundle of each defect, and the smallest problem that still draws it.
 pub(crate) fn minimised_bundles_are_small() -> Result<(), Failed> {
     let failures = failures(&["--profile", "minimized"])?;
-    assert!(failures.records.len() >= 8, "{}", failures.printed);
+    assert!(failures.records.len() >= 20, "{}", failures.printed);
+    let (mut largest, mut slowest) = (0, Duration::ZERO);
     for record in &failures.records {
         let elsewhere = tempfile::tempdir()?;
         let before = failures.bundle(record);
@@ -129,9 +130,13 @@ pub(crate) fn minimised_bundles_are_small() -> Result<(), Failed> {
             bundle.tensors.iter().map(|held| held.entry.shape.iter().product::<usize>()).sum::<usize>()
         };
         assert!(elements(&new) < elements(&old), "{}: {}", record.cell, printed(&output));
+        let begin = Instant::now();
         let again = harness(elsewhere.path(), None, &["repro"], &after.path())?;
+        (largest, slowest) = (new.bytes.max(largest), begin.elapsed().max(slowest));
         assert_eq!(again.status.code(), Some(SAME_BITS), "{}: {}", record.cell, printed(&again));
+        assert!(slowest < REPLAY_LIMIT, "{slowest:?}");
     }
+    println!("{} minimised, largest {largest} bytes, slowest replay {slowest:?}", failures.records.len());
     Ok(())
 }
 
@@ -148,6 +153,20 @@ pub(crate) fn failing_rows_are_found() -> Result<(), Failed> {
     assert_eq!(inputs[0].bytes()[0], 0x5A);
     let again = harness(elsewhere.path(), None, &["repro"], &after)?;
     assert_eq!(again.status.code(), Some(SAME_BITS), "{}", printed(&again));
+    Ok(())
+}
+
+/// A benchmark whose timed calls left wrong bits.
+pub(crate) fn benchmarks_are_replayed() -> Result<(), Failed> {
+    let failures = failures(&["bench"])?;
+    assert_eq!(failures.records.len(), 3, "{}", failures.printed);
+    let elsewhere = tempfile::tempdir()?;
+    for record in &failures.records {
+        for (defect, code) in [(None, SAME_BITS), (Some("clean"), PASSES_NOW), (Some("error"), OTHER_BITS)] {
+            let output = harness(elsewhere.path(), defect, &["repro"], &failures.bundle(record))?;
+            assert_eq!(output.status.code(), Some(code), "{} {defect:?}: {}", record.cell, printed(&output));
+        }
+    }
     Ok(())
 }
 
