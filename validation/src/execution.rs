@@ -34,6 +34,9 @@ pub enum ExecutionError {
     /// Evidence could not be written.
     #[error(transparent)]
     Append(#[from] AppendError),
+    /// Workers could leave nothing.
+    #[error("cannot make a folder for the workers within that of the run: {0}")]
+    Exhibits(#[source] io::Error),
     /// The system refuses threads.
     #[error("cannot start the supervisor: {0}")]
     Supervisor(#[from] io::Error),
@@ -73,7 +76,7 @@ pub fn execute(
         .collect();
     let mut progress = Progress::new(rest.len() as u64, quiet);
     let (acknowledged, durable) = mpsc::channel();
-    let keeper = Keeper::new(run.folder(), run.environment())?;
+    let keeper = Keeper::new(run.folder(), run.environment()).map_err(ExecutionError::Exhibits)?;
 
     let execution = thread::scope(|scope| {
         let shown = scope.spawn(move || {

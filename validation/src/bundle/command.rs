@@ -14,7 +14,6 @@ use super::{
     arguments::{BundleArguments, MinimizeArguments, PostmortemArguments},
     error::Flaw,
     keep::store,
-    likeness::compare,
     manifest::Manifest,
     minimize::{Budget, Search, Tried, fitted},
     postmortem,
@@ -54,7 +53,7 @@ pub(crate) fn replay_bundle(registry: &Registry, arguments: &BundleArguments) ->
         print_line("it could not be replayed: the harness, not the operator, is at fault");
         return Ok(Exit::HarnessFailed);
     }
-    let likeness = compare(manifest, &replayed);
+    let likeness = replayed.likeness(manifest);
     print_line(likeness);
     Ok(likeness.exit())
 }
@@ -71,7 +70,7 @@ pub(crate) fn minimize_bundle(registry: &Registry, arguments: &MinimizeArguments
     if then != now {
         print_line(format_args!("{}: not minimised", bundle.manifest.cell.name));
         print_line(format_args!("  then: {then}\n  now:  {now}"));
-        return Ok(compare(&bundle.manifest, &replayed).exit());
+        return Ok(replayed.likeness(&bundle.manifest).exit());
     }
     let operator = registry.get(&bundle.manifest.replay.operator).expect("it was replayed");
     let (size_before, hash) = (bundle.bytes, bundle.hash.clone());

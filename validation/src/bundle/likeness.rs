@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::{
     manifest::Manifest,
-    replay::Replayed,
     tensors::{Role, TensorEntry},
     way::way,
 };
@@ -46,18 +45,18 @@ impl fmt::Display for Likeness {
     }
 }
 
-/// Compares a replay with what the bundle says. Where outputs were kept, their hashes decide; where the cell gave none,
+/// Compares what came of a replay, and the tensors that its suite saw, with what the bundle says. Where outputs were kept, their hashes decide; where the cell gave none,
 /// because it crashed, say, the way in which it failed does.
-pub fn compare(manifest: &Manifest, replayed: &Replayed) -> Likeness {
-    match &replayed.verdict {
+pub fn compare(manifest: &Manifest, outcome: &Outcome, verdict: &Verdict, entries: &[TensorEntry]) -> Likeness {
+    match verdict {
         Verdict::Pass | Verdict::Skip { .. } => return Likeness::PassesNow,
         Verdict::Fail { .. } | Verdict::Timeout { .. } | Verdict::Crash { .. } | Verdict::Error { .. } => {}
     }
-    let (then, now) = (actual(&manifest.tensors), actual(&replayed.entries));
-    let same_kind = manifest.verdict.word() == replayed.verdict.word();
-    let same_way = way(&manifest.outcome, &manifest.verdict) == way(&replayed.outcome, &replayed.verdict);
+    let (then, now) = (actual(&manifest.tensors), actual(entries));
+    let same_kind = manifest.verdict.word() == verdict.word();
+    let same_way = way(&manifest.outcome, &manifest.verdict) == way(outcome, verdict);
     // A count is a fact without a tensor: there the numbers in the message are what matters.
-    let same_way = same_way && (!is_count(&manifest.outcome) || manifest.verdict == replayed.verdict);
+    let same_way = same_way && (!is_count(&manifest.outcome) || manifest.verdict == *verdict);
     // The rungs of a ladder have other names on a machine of other threads.
     let alike = if then.is_empty() { same_way } else { same_kind };
     if alike && then == now { Likeness::SameBits } else { Likeness::OtherBits }

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::{
     error::{BundleError, Flaw},
     exhibit::{self, Shown},
+    likeness::{Likeness, compare},
     manifest::Manifest,
     tensors::TensorEntry,
 };
@@ -26,13 +27,13 @@ use crate::{
 
 /// What came of a replay.
 #[derive(Clone, Debug)]
-pub struct Replayed {
+pub(super) struct Replayed {
     /// The facts.
-    pub outcome: Outcome,
+    pub(super) outcome: Outcome,
     /// The judgement of them.
-    pub verdict: Verdict,
+    pub(super) verdict: Verdict,
     /// What is known of the tensors that the suite saw.
-    pub entries: Vec<TensorEntry>,
+    pub(super) entries: Vec<TensorEntry>,
     /// The same with what was to be replayed, if it failed.
     pub(super) shown: Option<Shown>,
 }
@@ -67,6 +68,13 @@ impl Replayer {
         let _ = std::fs::remove_file(&exhibit);
         let entries = shown.iter().flat_map(|shown| shown.tensors.iter().map(|held| held.entry.clone())).collect();
         Ok(Some(Replayed { outcome, verdict, entries, shown }))
+    }
+}
+
+impl Replayed {
+    /// How it compares with the bundle of this manifest.
+    pub(super) fn likeness(&self, manifest: &Manifest) -> Likeness {
+        compare(manifest, &self.outcome, &self.verdict, &self.entries)
     }
 }
 

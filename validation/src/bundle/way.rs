@@ -64,3 +64,20 @@ fn accuracy(facts: &AccuracyFacts) -> &'static str {
 fn without_numbers(message: &str) -> String {
     message.lines().next().unwrap_or_default().chars().filter(|character| !character.is_ascii_digit()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_one_way_but_for_their_numbers() {
+        let lost = Outcome::HarnessFailed { message: String::new() };
+        let panic = |detail: &str| way(&lost, &Verdict::Crash { cause: "panic".into(), detail: detail.into() });
+        assert_eq!(panic("index 7 of 5\nbacktrace"), panic("index 12 of 9"));
+        assert_ne!(panic("index 7 of 5"), panic("row 7 of 5"));
+        let signal =
+            |cause: &str, detail: &str| way(&lost, &Verdict::Crash { cause: cause.into(), detail: detail.into() });
+        assert_eq!(signal("SIGABRT", "free(): invalid pointer"), signal("SIGABRT", ""));
+        assert_ne!(signal("SIGABRT", ""), signal("SIGSEGV", ""));
+    }
+}

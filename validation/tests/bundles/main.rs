@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "other programs use the rest of it")]
 mod fixture;
 mod format;
+mod likeness;
 mod mutation;
 mod readers;
 mod refusals;
