@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         Trial::test("a_minimised_bundle_is_small_and_gives_the_same_bits", bundles::minimised_bundles_are_small),
         Trial::test("a_counterexample_is_replayed_on_its_own_inputs", bundles::counterexamples_are_replayed),
         Trial::test("a_benchmark_of_wrong_bits_is_replayed", bundles::benchmarks_are_replayed),
+        Trial::test("inputs_that_are_too_large_come_back_from_the_seed", bundles::large_inputs_are_left_out),
         Trial::test("the_row_that_fails_is_found", bundles::failing_rows_are_found),
         Trial::test("a_postmortem_is_drafted_once", bundles::postmortems_are_drafted),
         Trial::test("a_failure_prints_its_first_element_and_how_to_repeat_it", failures_are_explained),

@@ -11,7 +11,7 @@ use std::{
 use libtest_mimic::Failed;
 use tempfile::TempDir;
 use validation::{
-    bundle,
+    bundle::{self, Role},
     evidence::{self, Fact, Record},
     verdict::Verdict,
 };
@@ -21,6 +21,7 @@ use super::{DEFECT_VARIABLE, HARNESS_VARIABLE, defects::Defect, run_harness};
 /// Exit statuses.
 const PASSES_NOW: i32 = 0;
 const SAME_BITS: i32 = 1;
+const HARNESS_FAILED: i32 = 4;
 const OTHER_BITS: i32 = 6;
 
 /// How long a replay may take.
@@ -137,6 +138,36 @@ pub(crate) fn minimised_bundles_are_small() -> Result<(), Failed> {
         assert!(slowest < REPLAY_LIMIT, "{slowest:?}");
     }
     println!("{} minimised, largest {largest} bytes, slowest replay {slowest:?}", failures.records.len());
+    Ok(())
+}
+
+/// The seed gives back what is too large to be kept, and its hash proves it.
+pub(crate) fn large_inputs_are_left_out() -> Result<(), Failed> {
+    let failures = failures(&["--profile", "large"])?;
+    let [record] = &failures.records[..] else { panic!("{}", failures.printed) };
+    let path = failures.bundle(record);
+    let read = bundle::read(&path)?;
+    let input_bytes: usize = read.of_role(Role::Input).map(|held| held.entry.shape.iter().product::<usize>() * 4).sum();
+    assert!(input_bytes > 16 << 20 && read.bytes < 4 << 20, "{input_bytes} bytes of inputs, {} stored", read.bytes);
+    assert!(read.of_role(Role::Input).all(|held| !held.entry.stored));
+    assert!(read.of_role(Role::Actual).all(|held| held.entry.stored));
+    let elsewhere = tempfile::tempdir()?;
+    let output = harness(elsewhere.path(), None, &["repro"], &path)?;
+    assert_eq!(output.status.code(), Some(SAME_BITS), "{}", printed(&output));
+    let output = harness(elsewhere.path(), None, &["minimize", "--into", "."], &path)?;
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    let after = fs::read_dir(elsewhere.path())?.next().ok_or("nothing was written")??.path();
+    let minimal = bundle::read(&after)?;
+    assert!(minimal.inputs().is_some() && minimal.bytes < 16 << 10, "{} bytes", minimal.bytes);
+
+    // Another seed, as another version of the generator would be.
+    let mut manifest = read.manifest.clone();
+    manifest.replay.seed = manifest.replay.seed.derive("another");
+    let other = elsewhere.path().join("other");
+    fs::write(&other, bundle::encode(&manifest, &read.tensors)?)?;
+    let output = harness(elsewhere.path(), None, &["repro"], &other)?;
+    assert_eq!(output.status.code(), Some(HARNESS_FAILED), "{}", printed(&output));
+    assert!(printed(&output).contains("generates another `x`"), "{}", printed(&output));
     Ok(())
 }
 
