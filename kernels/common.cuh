@@ -152,6 +152,17 @@ template <typename Bits, int Lanes> struct Chunk {
         return chunk;
     }
 
+    // The same if it is wanted, else zeros.
+    __device__ static Chunk load_if(bool wanted, const Bits *address) {
+        Word word = {};
+        if (wanted) {
+            word = __ldg(reinterpret_cast<const Word *>(address));
+        }
+        Chunk chunk;
+        std::memcpy(chunk.lanes, &word, sizeof(word));
+        return chunk;
+    }
+
     // Writes with the streaming hint: outputs are not read again by the kernel and should not evict inputs.
     __device__ void store(Bits *address) const {
         Word word;
@@ -240,47 +251,42 @@ struct Warp {
         const unsigned lanes = min(32u, blockDim.x - first);
         return {threadIdx.x & 31u, lanes, lanes == 32u ? 0xFFFFFFFFu : (1u << lanes) - 1u};
     }
-
 };
 
 // The lanes of a warp that act as one.
 struct Peers {
     unsigned mask;
 
-    // Those with the same key as this lane. Every lane of the warp takes part.
-    __device__ static Peers of(const Warp &warp, std::uint64_t key) {
-        return {__match_any_sync(warp.mask, (unsigned long long)(key))};
+    // Those that take part with the same key as this lane where keys are crowded, else this lane alone. One lane's key is
+    // compared with all others; only if that finds peers is another one tried. So many equal keys act as one, while
+    // different ones cost little, as a full match would not. Every lane of the warp calls it.
+    __device__ static Peers of(const Warp &warp, std::uint64_t key, bool takes_part) {
+        unsigned mine = 1u << warp.lane;
+        unsigned left = __ballot_sync(warp.mask, takes_part);
+        while (left != 0) {
+            const std::uint64_t first_key = __shfl_sync(warp.mask, key, __ffs(int(left)) - 1);
+            const unsigned same = __ballot_sync(warp.mask, takes_part && key == first_key) & left;
+            if (__popc(same) == 1) {
+                break;
+            }
+            if (same >> warp.lane & 1u) {
+                mine = same;
+            }
+            left &= ~same;
+        }
+        return {mine};
     }
 
     __device__ std::uint32_t count() const { return std::uint32_t(__popc(mask)); }
     __device__ unsigned lowest() const { return unsigned(__ffs(int(mask))) - 1; }
     __device__ unsigned highest() const { return 31 - unsigned(__clz(int(mask))); }
-    // How many of them are below a lane, and the nearest of those; undefined where there is none.
-    __device__ std::uint32_t rank(unsigned lane) const { return std::uint32_t(__popc(mask & ((1u << lane) - 1u))); }
-    __device__ unsigned below(unsigned lane) const { return 31 - unsigned(__clz(int(mask & ((1u << lane) - 1u)))); }
-};
+    // Those of them below a lane: whether there are any, how many, and the nearest.
+    __device__ bool any_below(unsigned lane) const { return below(lane) != 0; }
+    __device__ std::uint32_t rank(unsigned lane) const { return std::uint32_t(__popc(below(lane))); }
+    __device__ unsigned nearest_below(unsigned lane) const { return 31 - unsigned(__clz(int(below(lane)))); }
 
-// Calls visit(peers) on every lane that takes part: with all lanes of the same key where keys are crowded, else with
-// that lane alone. One lane's key is compared with all others; only if that finds peers is another one tried. So many
-// equal keys meet at one atomic, while different ones cost little, as a full match would not. Every lane of the warp
-// calls it.
-template <typename Visit>
-__device__ void for_each_group(const Warp &warp, std::uint64_t key, bool takes_part, const Visit &visit) {
-    unsigned left = __ballot_sync(warp.mask, takes_part);
-    while (left != 0) {
-        const std::uint64_t first_key = __shfl_sync(warp.mask, key, __ffs(int(left)) - 1);
-        const unsigned same = __ballot_sync(warp.mask, takes_part && key == first_key) & left;
-        if (__popc(same) == 1) {
-            break;
-        }
-        if (same >> warp.lane & 1u) {
-            visit(Peers{same});
-        }
-        left &= ~same;
-    }
-    if (left >> warp.lane & 1u) {
-        visit(Peers{1u << warp.lane});
-    }
-}
+  private:
+    __device__ unsigned below(unsigned lane) const { return mask & ((1u << lane) - 1u); }
+};
 
 } // namespace robocache

@@ -133,7 +133,19 @@ template <typename Dtype, typename Time> struct Timeline {
     std::uint64_t batch_count;
     std::uint64_t target_count;
     std::uint64_t width;
+    std::uint64_t fetches_ahead; // a choice of speed only: whether rows are asked for before they are read
 };
+
+// Rows of so many bytes are worth fetching ahead: of narrower ones a warp has enough on its way.
+constexpr std::uint64_t kFetchedRowBytes = 256;
+
+// Asks the L2 for memory that will be read soon. It holds no register, so a block can have a whole tile on its way.
+__device__ inline void fetch_ahead(std::uint64_t address, std::uint64_t bytes) {
+    constexpr std::uint64_t kLineBytes = 128;
+    for (std::uint64_t line = address & ~(kLineBytes - 1); line < address + bytes; line += kLineBytes) {
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(line));
+    }
+}
 
 // The block's dynamic shared memory: the places of a tile's targets, and behind them the staged times.
 template <typename Bits, typename Time> struct TileStorage {
@@ -219,13 +231,20 @@ __device__ void interpolate_tile(const Stream<Dtype, Time> &stream, const Timeli
     }
     Time target = threadIdx.x < row_count ? __ldg(targets + threadIdx.x) : Time(0);
     __syncthreads();
+    const std::uint64_t row_bytes = stream.width * sizeof(Bits);
     for (unsigned i = threadIdx.x; i < row_count; i += blockDim.x) {
         if (i != threadIdx.x) {
             target = __ldg(targets + i);
         }
-        storage.places[i] =
+        const Place<Bits> place =
             staged ? locate(storage.times, unsigned(stream.sample_count), samples, stream.width, target)
                    : locate(times, stream.sample_count, samples, stream.width, target);
+        storage.places[i] = place;
+        // What the threads read first, they ask for themselves in a moment.
+        if (timeline.fetches_ahead && row_bytes >= kFetchedRowBytes &&
+            i * row_bytes >= blockDim.x * RowsInFlight * 16) {
+            fetch_ahead(address_of(place.row), place.exact ? row_bytes : 2 * row_bytes);
+        }
     }
     __syncthreads();
 

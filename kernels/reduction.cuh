@@ -3,7 +3,7 @@
 // A reduction offers two routes to the same bits. `Serial` is what one thread holds for one feature of a light voxel,
 // with a `Reserve` behind it.
 // For heavy voxels, warps reduce pieces with `Running`, and `publish` adds the pieces into accumulator words in global
-// memory by integer atomics, which `finish` reads in a later launch.
+// memory by integer atomics, which `finish` reads in a later phase.
 #pragma once
 
 #include "common.cuh"
@@ -14,6 +14,8 @@ namespace robocache {
 using AccumulatorWord = unsigned long long;
 
 struct Mean {
+    // Elements that one thread should reduce side by side: exact sums take many registers.
+    static constexpr int kMostLanes = 1;
     // Digits, then flags.
     static constexpr int kWords = kDigits + 1;
 
@@ -123,6 +125,7 @@ struct Mean {
 // IEEE 754-2019 `maximum`: NaN wins, -0 < +0. Values are compared through a key in unsigned order; key 0 is below
 // every value and stands for "none yet", which is also how the accumulator words start.
 struct Maximum {
+    static constexpr int kMostLanes = 4;
     static constexpr int kWords = 1;
 
     __device__ static float of_one(float value) { return __uint_as_float(F32::copy(__float_as_uint(value))); }

@@ -4,7 +4,8 @@
 //! ([`random`], [`distribution`]), then the record that every operator is ([`operator`], [`registry`]) with what its
 //! results must be ([`mod@reference`], [`compare`]), the operators themselves ([`operators`]), and the machines that run
 //! them ([`cpu`], [`cuda`]) behind one trait ([`session`]), and how long that takes ([`timing`]). What a call does to a
-//! GPU is counted ([`mod@census`], [`cupti`]). NVIDIA's optional libraries are found at run time ([`library`]).
+//! GPU is counted ([`mod@census`], [`cupti`]). A shared library can take the place of their implementations
+//! ([`subject`]). NVIDIA's optional libraries are found at run time ([`library`]).
 //!
 //! This crate knows nothing of YAML, processes or reports.
 
@@ -25,5 +26,6 @@ pub mod reference;
 pub mod registry;
 pub mod session;
 pub mod shape;
+pub mod subject;
 pub mod tensor;
 pub mod timing;

@@ -8,6 +8,7 @@ use crate::{
     cpu::CpuOptions,
     distribution::Distribution,
     dtype::DType,
+    operators::Definition,
     parameters::{InvalidParameter, ParameterSpec, Parameters},
     random::Seed,
     reference::Reference,
@@ -66,8 +67,23 @@ pub trait Problem: Send + Sync {
     /// Computes the outputs on the CPU. The result may not depend on `options`.
     fn run_cpu(&self, inputs: &[HostTensor], outputs: &mut [HostTensor], options: CpuOptions) -> Result<(), RunError>;
 
+    /// Whether [`Problem::run_cpu`] obeys its options. One that cannot is never said to have been run with others.
+    fn obeys_cpu_options(&self) -> bool {
+        true
+    }
+
     /// The CUDA implementation, if there is one.
     fn cuda(&self) -> Option<&dyn crate::cuda::CudaProblem> {
+        None
+    }
+
+    /// The problem as data, if it is one of this crate's: a shared library can then implement it.
+    fn definition(&self) -> Option<Definition<'_>> {
+        None
+    }
+
+    /// The same problem as this program implements it, where somebody else's implementation stands in its place.
+    fn builtin(&self) -> Option<&dyn Problem> {
         None
     }
 

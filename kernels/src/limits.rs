@@ -32,7 +32,7 @@ mod tests {
     fn device_code_says_the_same() {
         let interpolate = include_str!("../interpolate.cuh");
         let fuse = include_str!("../fuse.cu");
-        let point_index = include_str!("../point_index.cuh");
+        let heavy_voxels = include_str!("../heavy_voxels.cuh");
         let reduction = include_str!("../reduction.cuh");
         let exact_mean = include_str!("../exact_mean.cuh");
         for (source, line) in [
@@ -40,8 +40,8 @@ mod tests {
             (fuse, format!("constexpr unsigned kMaximumStreams = {STREAMS};")),
             (interpolate, format!("constexpr unsigned kMaximumStagedTimes = {STAGED_TIMES};")),
             (interpolate, format!("static_assert(sizeof(Place<std::uint32_t>) == {PLACE_BYTES});")),
-            (point_index, format!("constexpr std::uint32_t kLightPoints = {LIGHT_POINTS};")),
-            (point_index, format!("constexpr std::uint32_t kPiecePoints = {PIECE_POINTS};")),
+            (heavy_voxels, format!("constexpr std::uint32_t kLightPoints = {LIGHT_POINTS};")),
+            (heavy_voxels, format!("constexpr std::uint32_t kPiecePoints = {PIECE_POINTS};")),
             (exact_mean, format!("constexpr int kDigits = {};", MEAN_WORDS - 1)),
             (reduction, "static constexpr int kWords = kDigits + 1;".to_owned()),
             (reduction, format!("static constexpr int kWords = {MAX_WORDS};")),

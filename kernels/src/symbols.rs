@@ -1,7 +1,7 @@
 //! Names of the kernels in the image.
 
 /// Every kernel. A launcher that asks for another name has a typing error, not an old image.
-pub const ALL: [&str; 24] = [
+pub const ALL: [&str; 31] = [
     "resample_f32_f32",
     "resample_f16_f32",
     "resample_bf16_f32",
@@ -17,12 +17,19 @@ pub const ALL: [&str; 24] = [
     "voxelize_clear",
     "voxelize_count",
     "voxelize_occupancy",
+    "voxelize_index",
     "voxelize_mean_f32",
     "voxelize_mean_f16",
     "voxelize_mean_bf16",
     "voxelize_max_f32",
     "voxelize_max_f16",
     "voxelize_max_bf16",
+    "voxelize_heavy_mean_f32",
+    "voxelize_heavy_mean_f16",
+    "voxelize_heavy_mean_bf16",
+    "voxelize_heavy_max_f32",
+    "voxelize_heavy_max_f16",
+    "voxelize_heavy_max_bf16",
     "count_differences",
     "copy_words",
     "delay_nanoseconds",

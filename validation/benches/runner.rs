@@ -17,9 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use robocache_core::{
-    distribution::Distribution, dtype::DType, parameters::Parameters, random::Seed, registry::Registry,
-};
+use robocache_core::{distribution::Distribution, dtype::DType, parameters::Parameters, random::Seed};
 use validation::{
     cell::{Cell, Device, Input, Limits},
     dataset::Expectation,
@@ -47,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn serve() -> ExitCode {
-    let observe = |_: &Registry, _: &Cell, _: &Attached| {
+    let observe = |_: &Cell, _: &Attached| {
         Ok(Observation::Accuracy(Box::new(AccuracyFacts {
             outputs: Vec::new(),
             exact: true,
@@ -58,7 +56,7 @@ fn serve() -> ExitCode {
             counterexample: None,
         })))
     };
-    match worker::serve(&Registry::new(), observe, |_, _, _| Ok(Vec::new()), |_, _, _| Ok(())) {
+    match worker::serve(observe, |_, _| Ok(Vec::new()), |_, _| Ok(())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

@@ -56,15 +56,35 @@ pub enum Command {
     Schema,
     /// Print what this machine has, as planning sees it.
     Machine,
+    /// Load a shared library in a process of its own, and print what it says of itself.
+    Subject {
+        /// The library.
+        library: PathBuf,
+    },
     /// Execute cells for a supervisor at the other end of standard input.
     #[command(hide = true)]
-    Worker,
-    /// Look for GPUs and libraries, and print one line of JSON.
+    Worker(WorkerArguments),
+    /// Look for GPUs and libraries, or at a subject, and print one line of JSON.
     #[command(hide = true)]
-    Probe,
+    Probe {
+        /// Load this library and print what it says of itself instead.
+        #[arg(long, value_name = "LIBRARY")]
+        subject: Option<PathBuf>,
+    },
     /// Measure for a gate at the other end of standard input.
     #[command(hide = true)]
     Measure(MeasureArguments),
+}
+
+/// What a worker runs.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct WorkerArguments {
+    /// The library in the place of this program's own implementations.
+    #[arg(long, value_name = "LIBRARY")]
+    pub subject: Option<PathBuf>,
+    /// BLAKE3 of the file that it must be, in hexadecimal.
+    #[arg(long, value_name = "HASH", requires = "subject")]
+    pub subject_hash: Option<String>,
 }
 
 /// How a process measures.
@@ -79,7 +99,7 @@ pub struct MeasureArguments {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct GateArguments {
     /// Compare this program with another one, or with a git revision, which is built first, instead of recording times.
-    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume", "list"])]
+    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume", "list", "subject"])]
     pub against: Option<String>,
     /// Slow this program down by a fraction, such as 0.03, to see that the comparison notices.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = fraction, requires = "against")]
@@ -104,7 +124,7 @@ fn fraction(text: &str) -> Result<f64, String> {
 #[derive(Debug, Clone, clap::Args)]
 pub struct BenchArguments {
     /// Run nothing, and write docs/perf_numbers.md beside the matrix from these runs: their folders or their names.
-    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["profile", "resume", "list", "exact", "skip"])]
+    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["profile", "resume", "list", "exact", "skip", "subject"])]
     pub render: Vec<String>,
     /// What to compare this program with.
     #[command(flatten)]
@@ -123,6 +143,9 @@ pub struct RunArguments {
     /// The profile of the matrix to run.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
+    /// Validate a shared library in the place of this program's own operators; see docs/subject_abi.md.
+    #[arg(long, value_name = "LIBRARY")]
+    pub subject: Option<PathBuf>,
     /// The folder of recorded inputs; by default `data` beside the matrix.
     #[arg(long, value_name = "DIR", env = "ROBOCACHE_DATA")]
     pub data: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    ffi::OsString,
     io,
     sync::{
         Mutex, PoisonError,
@@ -176,6 +177,7 @@ impl Scribe<'_> {
             started: Timestamp::now() - elapsed,
             elapsed_ms: elapsed.as_secs_f64() * 1e3,
             program_hash: self.run.environment().program.hash.clone(),
+            subject_hash: self.run.environment().subject.as_ref().map(|subject| subject.hash.clone()),
             outcome,
             verdict,
             bundle,
@@ -197,7 +199,12 @@ fn visible_gpus(machine: &Machine, own: usize) -> String {
 
 /// One worker for each CPU, or as many as `--test-threads` says, and one for each GPU. Timed cells run one at a time and
 /// all on the first GPU: one worker of each kind is enough for them.
-pub fn start_supervisor(machine: &Machine, kind: Kind, arguments: &Arguments) -> io::Result<Supervisor> {
+pub fn start_supervisor(
+    machine: &Machine,
+    kind: Kind,
+    arguments: &Arguments,
+    worker_arguments: Vec<OsString>,
+) -> io::Result<Supervisor> {
     let (cpu_workers, gpus) = match kind {
         Kind::Validation => (arguments.test_threads.unwrap_or(machine.cpus).max(1), machine.gpus.len()),
         Kind::Benchmark => (1, machine.gpus.len().min(1)),
@@ -206,7 +213,7 @@ pub fn start_supervisor(machine: &Machine, kind: Kind, arguments: &Arguments) ->
         cpu_workers,
         gpu_workers: (0..gpus).map(|own| visible_gpus(machine, own)).collect(),
         no_capture: arguments.nocapture,
-        ..SupervisorOptions::for_this_program(["worker"])
+        ..SupervisorOptions::for_this_program(worker_arguments)
     })
 }
 

@@ -34,6 +34,7 @@ pub mod report;
 mod selection;
 mod shell;
 mod stop;
+mod subject;
 pub mod suites;
 pub mod supervisor;
 pub mod verdict;
@@ -42,7 +43,7 @@ pub mod worker;
 use std::io;
 
 use jiff::Zoned;
-use robocache_core::registry::Registry;
+use robocache_core::{registry::Registry, subject::with_unknown_kernels};
 
 use crate::{
     execution::Manner,
@@ -57,6 +58,7 @@ use crate::{
 pub use crate::{
     program::{main, test_main},
     stop::Stop,
+    subject::UnusableSubject,
 };
 
 /// What is asked for.
@@ -93,7 +95,8 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     // Execute, judge, append: a cell is shown when its record is durable.
     interrupt::install()?;
     let run = evidence::open(&locations.output, &matrix, (*kind, profile), &machine, arguments)?;
-    let supervisor = execution::start_supervisor(&machine, *kind, &arguments.selection)?;
+    let workers = subject::worker_arguments(arguments, machine.subject.as_ref());
+    let supervisor = execution::start_supervisor(&machine, *kind, &arguments.selection, workers)?;
     let jobs = selected.iter().map(|planned| locations.attach_recording(&matrix, planned)).collect();
     let manner = Manner { retries: matrix.find(*kind, profile)?.retries, quiet: arguments.is_quiet() };
     let execution = execution::execute(&run, jobs, &supervisor, manner)?;
@@ -113,8 +116,11 @@ fn plan(registry: &Registry, ask: &Ask) -> Result<(Locations, Matrix, Machine, P
     ask.arguments.check()?;
     let locations = Locations::find(&ask.arguments)?;
     let profile = ask.arguments.profile.as_ref().unwrap_or(&ask.default_profile);
-    let matrix = Matrix::read(&locations.matrix, registry)?;
-    let machine = Machine { datasets: locations.recordings(&matrix), ..Machine::probe() };
-    let plan = Plan::expand_of(ask.kind, &matrix, profile, &machine, registry, Zoned::now().date())?;
+    let subject = ask.arguments.subject.as_deref().map(subject::look).transpose()?;
+    // A subject's kernels have names of their own, of which a budget may name any.
+    let registry = if subject.is_some() { with_unknown_kernels(registry) } else { registry.clone() };
+    let matrix = Matrix::read(&locations.matrix, &registry)?;
+    let machine = Machine { datasets: locations.recordings(&matrix), subject, ..Machine::probe() };
+    let plan = Plan::expand_of(ask.kind, &matrix, profile, &machine, &registry, Zoned::now().date())?;
     Ok((locations, matrix, machine, plan))
 }

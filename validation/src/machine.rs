@@ -1,14 +1,21 @@
 //! What this machine has, found once before planning.
 
-mod child;
+pub(crate) mod child;
 mod here;
 
 use std::{collections::BTreeMap, env, process::Command, time::Duration};
 
+use robocache_core::subject::Description;
 use serde::{Deserialize, Serialize};
 
-/// How long a driver may take to show its GPUs. Eight of them, and kernels compiled from PTX, take a few seconds.
-const PROBE_DEADLINE: Duration = Duration::from_secs(20);
+use self::child::Question;
+
+/// What GPUs and libraries there are. Eight GPUs, and kernels compiled from PTX, take a driver a few seconds.
+const SEARCH: Question = Question {
+    task: "the search for GPUs",
+    deadline: Duration::from_secs(20),
+    after_deadline: "the driver may hang: does nvidia-smi answer?",
+};
 
 /// Facts about the machine that decide which cells can run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +32,9 @@ pub struct Machine {
     pub nccl: Result<String, String>,
     /// Recorded inputs: name in the matrix, and why its file cannot be used (`None`: it can).
     pub datasets: BTreeMap<String, Option<String>>,
+    /// The library under test, if there is one: what it lacks cannot be run on any machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Description>,
 }
 
 /// One usable GPU.
@@ -47,7 +57,7 @@ impl Machine {
     /// are not looked for: they are files, and the matrix names them.
     pub fn probe() -> Self {
         let found = env::current_exe().map_err(|error| format!("this program's file is unknown: {error}"));
-        let found = found.and_then(|program| child::ask(Command::new(program).arg("probe"), PROBE_DEADLINE));
+        let found = found.and_then(|program| child::ask(Command::new(program).arg("probe"), SEARCH));
         found.unwrap_or_else(Self::without_gpus)
     }
 
@@ -79,6 +89,7 @@ impl Machine {
             cupti: Err(reason.clone()),
             nccl: Err(reason),
             datasets: BTreeMap::new(),
+            subject: None,
         }
     }
 }

@@ -22,6 +22,14 @@ pub enum NumbersError {
         "the run `{0}` was made by a debug build: time a release build, `cargo run --release -p validation -- bench`"
     )]
     DebugBuild(String),
+    /// Its times are those of a library under test.
+    #[error("the run `{run}` timed the subject {subject}: published numbers are those of this program's own operators")]
+    OfSubject {
+        /// The run.
+        run: String,
+        /// The subject's name and version.
+        subject: String,
+    },
 }
 
 /// A run that was read back.
@@ -40,6 +48,9 @@ impl Published {
         let name = || environment.run.clone();
         if environment.program.build != "release" {
             return Err(NumbersError::DebugBuild(name()).into());
+        }
+        if let Some(subject) = &environment.subject {
+            return Err(NumbersError::OfSubject { run: name(), subject: subject.to_string() }.into());
         }
         if performance::rows(&records).is_empty() {
             return Err(NumbersError::NoTimes(name()).into());

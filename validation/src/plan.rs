@@ -17,6 +17,8 @@ use crate::cell::Cell;
 pub enum SkipReason {
     /// The machine lacks something; the text says what.
     MachineLacks(String),
+    /// The library under test does not have it; the text says what.
+    SubjectLacks(String),
     /// The recording is not in the data folder, or no data folder was given.
     DatasetMissing(String),
     /// The matrix excludes it; the text is the matrix's reason.
@@ -27,6 +29,7 @@ impl fmt::Display for SkipReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MachineLacks(what) => write!(formatter, "this machine cannot run it: {what}"),
+            Self::SubjectLacks(what) => write!(formatter, "the subject cannot run it: {what}"),
             Self::DatasetMissing(why) => write!(formatter, "recording not at hand: {why}"),
             Self::Excluded(reason) => write!(formatter, "excluded by the matrix: {reason}"),
         }

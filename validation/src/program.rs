@@ -1,6 +1,6 @@
 //! From the command line to an exit status.
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::Path, process::ExitCode};
 
 use anstream::ColorChoice;
 use clap::Parser;
@@ -10,12 +10,12 @@ use robocache_core::registry::Registry;
 
 use crate::{
     Ask, Stop, bundle,
-    cli::{BenchArguments, Cli, Command},
+    cli::{BenchArguments, Cli, Command, WorkerArguments},
     exit::Exit,
     gate,
     machine::Machine,
     matrix::{self, Kind},
-    numbers, suites, validate, worker,
+    numbers, subject, suites, validate, worker,
 };
 
 /// The program over these operators: ten lines of `main.rs` make a harness of a stranger's crate.
@@ -52,7 +52,7 @@ pub(crate) enum EmptySelection {
 
 fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: EmptySelection) -> ExitCode {
     let exit = match cli.command {
-        Some(Command::Worker) => work(registry),
+        Some(Command::Worker(arguments)) => work(registry, arguments),
         Some(Command::Measure(arguments)) => match gate::serve(registry, arguments.slow_down) {
             Ok(()) => Exit::Passed,
             Err(error) => {
@@ -65,10 +65,16 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
         Some(Command::Repro(arguments)) => shown(bundle::replay_bundle(registry, &arguments)),
         Some(Command::Minimize(arguments)) => shown(bundle::minimize_bundle(registry, &arguments)),
         Some(Command::Postmortem(arguments)) => shown(bundle::draft_postmortem(&arguments)),
-        Some(Command::Probe) => {
+        Some(Command::Subject { library }) => {
+            shown(subject::look(&library).map(|description| print(&description)).map_err(Stop::from))
+        }
+        Some(Command::Probe { subject }) => {
             // A search that a driver holds up must not outlive the program that waits for it. Without this, it may.
             let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-            print(&Machine::probe_here())
+            match subject {
+                Some(library) => probe_subject(&library),
+                None => print(&Machine::probe_here()),
+            }
         }
         None => {
             let ask = Ask {
@@ -126,8 +132,25 @@ fn print(value: &impl serde::Serialize) -> Exit {
     Exit::Passed
 }
 
-fn work(registry: &Registry) -> Exit {
-    match worker::serve(registry, suites::execute, suites::digest, suites::exhibit) {
+fn probe_subject(library: &Path) -> Exit {
+    match subject::probe(library) {
+        Ok(()) => Exit::Passed,
+        Err(error) => {
+            eprintln!("the answer cannot be written: {error}");
+            Exit::HarnessFailed
+        }
+    }
+}
+
+fn work(registry: &Registry, arguments: WorkerArguments) -> Exit {
+    let served = subject::Served::new(registry, arguments);
+    let ended = worker::serve(
+        |cell, attached| suites::execute(served.registry()?, cell, attached),
+        |cell, attached| suites::digest(served.registry()?, cell, attached),
+        // Nothing of a subject is run for it, and nothing loaded: that may be what the last worker died of.
+        |cell, attached| suites::exhibit(registry, cell, attached),
+    );
+    match ended {
         Ok(()) => Exit::Passed,
         Err(error) => {
             eprintln!("worker: {error}");

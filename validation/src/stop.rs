@@ -12,6 +12,7 @@ use crate::{
     locations::LocationError,
     matrix::Diagnostic,
     numbers::NumbersError,
+    subject::UnusableSubject,
 };
 
 /// What kept the program from an answer; no cell is to blame.
@@ -26,6 +27,9 @@ pub enum Stop {
     /// The command line asks for something that this program does not do.
     #[error(transparent)]
     Option(#[from] UnsupportedOption),
+    /// The library under test cannot be one.
+    #[error(transparent)]
+    Subject(#[from] UnusableSubject),
     /// The filters leave nothing of the profile.
     #[error("no cell of profile `{profile}` matches the filters; `--list` shows their names")]
     NothingSelected {
@@ -85,6 +89,7 @@ impl Stop {
             Self::Location(_)
             | Self::Matrix(_)
             | Self::Option(_)
+            | Self::Subject(_)
             | Self::NothingSelected { .. }
             | Self::Bundle(_)
             | Self::Numbers(_) => Exit::BadInput,
@@ -107,6 +112,7 @@ impl Stop {
             Self::Matrix(diagnostic) => diagnostic.styled(),
             Self::Location(_)
             | Self::Option(_)
+            | Self::Subject(_)
             | Self::NothingSelected { .. }
             | Self::Run(_)
             | Self::Execution(_)

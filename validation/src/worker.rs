@@ -9,8 +9,6 @@ mod panics;
 
 use std::os::unix::net::UnixStream;
 
-use robocache_core::registry::Registry;
-
 pub(crate) use self::confinement::{confine, without_memory_limit};
 pub use self::{
     confinement::ConfinementError,
@@ -39,10 +37,9 @@ pub enum WorkerError {
 /// `execute` observes a cell; `digest` runs it plainly once; `exhibit` shows its inputs and runs nothing. Their errors say
 /// why that could not be done here.
 pub fn serve(
-    registry: &Registry,
-    execute: impl Fn(&Registry, &Cell, &Attached) -> Result<Observation, String>,
-    digest: impl Fn(&Registry, &Cell, &Attached) -> Result<OutputHashes, String>,
-    exhibit: impl Fn(&Registry, &Cell, &Attached) -> Result<(), String>,
+    execute: impl Fn(&Cell, &Attached) -> Result<Observation, String>,
+    digest: impl Fn(&Cell, &Attached) -> Result<OutputHashes, String>,
+    exhibit: impl Fn(&Cell, &Attached) -> Result<(), String>,
 ) -> Result<(), WorkerError> {
     let mut supervisor = confine()?;
     panics::record();
@@ -51,21 +48,21 @@ pub fn serve(
         let response = match receive(&mut supervisor) {
             Ok(None) => return Ok(()),
             Ok(Some(Request::Execute { cell, attached })) => {
-                limited(&cell, || match panics::catch(|| execute(registry, &cell, &attached)) {
+                limited(&cell, || match panics::catch(|| execute(&cell, &attached)) {
                     Ok(Ok(observation)) => Response::Observed(Box::new(observation)),
                     Ok(Err(reason)) => Response::Refused(reason),
                     Err(message) => Response::Observed(Box::new(Observation::Panicked { message })),
                 })
             }
             Ok(Some(Request::Digest { cell, attached })) => {
-                limited(&cell, || match panics::catch(|| digest(registry, &cell, &attached)) {
+                limited(&cell, || match panics::catch(|| digest(&cell, &attached)) {
                     Ok(Ok(digest)) => Response::Digest(digest),
                     Ok(Err(reason)) => Response::Refused(reason),
                     Err(message) => Response::Refused(format!("panicked: {message}")),
                 })
             }
             Ok(Some(Request::Exhibit { cell, attached })) => {
-                limited(&cell, || match panics::catch(|| exhibit(registry, &cell, &attached)) {
+                limited(&cell, || match panics::catch(|| exhibit(&cell, &attached)) {
                     Ok(Ok(())) => Response::Exhibited,
                     Ok(Err(reason)) => Response::Refused(reason),
                     Err(message) => Response::Refused(format!("panicked: {message}")),

@@ -64,6 +64,7 @@ fn rows() -> Vec<Row> {
         cupti: Err("not asked".to_owned()),
         nccl: Err("not asked".to_owned()),
         datasets: BTreeMap::new(),
+        subject: None,
     };
     let plan = Matrix::read(&path("matrix.yaml"), &registry)
         .and_then(|matrix| Plan::expand(&matrix, "lab", &machine, &registry, date(2026, 11, 22)))

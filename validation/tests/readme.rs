@@ -118,7 +118,9 @@ fn variants(operator: &dyn Operator) -> String {
 
 #[test]
 fn what_the_readme_links_to_exists() {
-    for document in ["README.md", "docs/ARCHITECTURE.md", "docs/evidence.md", "docs/ops.md", "docs/perf_numbers.md"] {
+    let documents = ["ARCHITECTURE.md", "evidence.md", "ops.md", "perf_numbers.md", "subject_abi.md"]
+        .map(|name| format!("docs/{name}"));
+    for document in documents.iter().map(String::as_str).chain(["README.md"]) {
         let text = fs::read_to_string(root().join(document)).unwrap();
         let folder = root().join(document).parent().unwrap().to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -48,11 +48,15 @@ impl<'a> CpuSession<'a> {
 
 impl Session for CpuSession<'_> {
     fn variations(&self) -> Vec<Variation> {
+        let buffers = [Variation::Plain { poison: 0xFF }, Variation::Reused];
+        if !self.problem.obeys_cpu_options() {
+            return buffers.into();
+        }
         let all = CpuOptions::default().threads;
         // One, an odd number that splits no extent evenly, and more threads than cores.
         let threads = [1, 3, 2 * all + 1].map(Variation::Threads);
         let instructions = InstructionSet::available().into_iter().map(Variation::Instructions);
-        [Variation::Plain { poison: 0xFF }, Variation::Reused].into_iter().chain(threads).chain(instructions).collect()
+        buffers.into_iter().chain(threads).chain(instructions).collect()
     }
 
     fn run(&mut self, variation: Variation) -> Result<RunOutcome, RunError> {

@@ -87,7 +87,7 @@ impl Context {
     }
 
     /// Makes this context current on the calling thread.
-    pub(super) fn bind(&self) -> Result<(), CudaError> {
+    pub(crate) fn bind(&self) -> Result<(), CudaError> {
         // SAFETY: the context was retained in `new` and is released only when the last clone drops.
         unsafe { result::ctx::set_current(self.0.context) }.during(|| "binding the context to a thread".into())
     }

@@ -27,6 +27,9 @@ pub enum CudaError {
     /// The image has no kernel of this name.
     #[error("the kernel image has no `{0}`")]
     UnknownKernel(String),
+    /// The implementation under test returned an error of its own.
+    #[error("{0}")]
+    Implementation(String),
 }
 
 impl CudaError {
@@ -34,7 +37,7 @@ impl CudaError {
     pub fn code(&self) -> Option<u32> {
         match self {
             Self::Driver { code, .. } => Some(*code),
-            Self::Unavailable(_) | Self::NoKernels(_) | Self::UnknownKernel(_) => None,
+            Self::Unavailable(_) | Self::NoKernels(_) | Self::UnknownKernel(_) | Self::Implementation(_) => None,
         }
     }
 

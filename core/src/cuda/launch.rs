@@ -32,26 +32,32 @@ pub enum Start {
     /// While the kernel before it on its stream still runs, if that one and the GPU allow it (programmatic dependent
     /// launch, compute capability 9.0): its blocks take their places early, and wait.
     Early,
-    /// When all its blocks can be resident at once, so that they can wait for one another (cooperative launch).
-    Together,
+    /// When all its blocks can be resident at once, so that they can wait for one another (cooperative launch), and as
+    /// early as that allows.
+    TogetherEarly,
 }
 
 impl Start {
-    /// The driver's attribute for it, if it needs one on this GPU.
-    pub(super) fn attribute(self, context: &Context) -> Option<CUlaunchAttribute> {
-        let mut value = CUlaunchAttributeValue { pad: [0; 64] };
-        let id = match self {
-            Self::Behind => return None,
-            Self::Early if context.properties().compute_capability < (9, 0) => return None,
-            Self::Early => {
-                value.programmaticStreamSerializationAllowed = 1;
-                CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
-            }
-            Self::Together => {
-                value.cooperative = 1;
-                CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_COOPERATIVE
-            }
+    /// The driver's attributes for it on this GPU.
+    pub(super) fn attributes(self, context: &Context) -> Vec<CUlaunchAttribute> {
+        let (early, together) = match self {
+            Self::Behind => (false, false),
+            Self::Early => (true, false),
+            Self::TogetherEarly => (true, true),
         };
-        Some(CUlaunchAttribute { id, pad: [0; 4], value })
+        let mut attributes = Vec::new();
+        if early && context.properties().compute_capability >= (9, 0) {
+            let mut value = CUlaunchAttributeValue { pad: [0; 64] };
+            value.programmaticStreamSerializationAllowed = 1;
+            let id = CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+            attributes.push(CUlaunchAttribute { id, pad: [0; 4], value });
+        }
+        if together {
+            let mut value = CUlaunchAttributeValue { pad: [0; 64] };
+            value.cooperative = 1;
+            let id = CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_COOPERATIVE;
+            attributes.push(CUlaunchAttribute { id, pad: [0; 4], value });
+        }
+        attributes
     }
 }

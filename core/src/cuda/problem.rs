@@ -13,6 +13,11 @@ pub trait CudaProblem: Send + Sync {
         0
     }
 
+    /// Whether a call obeys [`Call::geometry`]. One that cannot is never said to have been run with another.
+    fn obeys_geometry(&self) -> bool {
+        true
+    }
+
     /// Enqueues one call on the call's stream: no allocation, no synchronisation, nothing read on the host, so that it
     /// can be captured into a graph. Empty problems enqueue no kernel.
     fn enqueue(&self, call: Call<'_>) -> Result<(), CudaError>;

@@ -146,7 +146,8 @@ pub(crate) fn enqueue_on(
 
 impl Session for CudaSession<'_> {
     fn variations(&self) -> Vec<Variation> {
-        let geometries = (0..).zip(Geometry::ALTERNATIVES).map(|(number, _)| Variation::Geometry(number));
+        let alternatives = if self.implementation.obeys_geometry() { Geometry::ALTERNATIVES.len() as u32 } else { 0 };
+        let geometries = (0..alternatives).map(Variation::Geometry);
         [Variation::Plain { poison: 0xFF }, Variation::Reused, Variation::OtherStream, Variation::GraphReplay]
             .into_iter()
             .chain(geometries)

@@ -81,7 +81,7 @@ impl Stream {
             .iter()
             .map(|&argument| std::ptr::from_ref::<dyn KernelArgument>(argument).cast::<c_void>().cast_mut())
             .collect();
-        let mut attribute = start.attribute(&self.context);
+        let mut attributes = start.attributes(&self.context);
         let configuration = CUlaunchConfig {
             gridDimX: blocks,
             gridDimY: 1,
@@ -91,8 +91,8 @@ impl Stream {
             blockDimZ: 1,
             sharedMemBytes: shared_bytes,
             hStream: self.raw,
-            attrs: attribute.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut),
-            numAttrs: u32::from(attribute.is_some()),
+            attrs: attributes.as_mut_ptr(),
+            numAttrs: attributes.len() as u32,
         };
         // SAFETY: the driver copies arguments and attributes before it returns; the rest is the caller's promise.
         unsafe {

@@ -18,6 +18,7 @@ use crate::{
     dtype::{DType, Float},
     operator::{InvalidInput, Operator, Problem, Relation, RunError, check_tensors},
     operators::{
+        Definition,
         arguments::Arguments,
         resample::{
             Columns, DISTRIBUTIONS, SAMPLE_DTYPES, Stream, check_source_times, check_target_times, samples_touched,
@@ -168,6 +169,10 @@ impl Problem for FuseProblem {
 
     fn cuda(&self) -> Option<&dyn CudaProblem> {
         Some(self)
+    }
+
+    fn definition(&self) -> Option<Definition<'_>> {
+        Some(Definition::Fuse(&self.shape, self.dtype))
     }
 
     /// As of `resample`, with the targets read once for all streams.

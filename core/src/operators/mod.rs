@@ -1,6 +1,7 @@
 //! RoboCache's operators.
 
 mod arguments;
+mod definition;
 mod exact;
 pub mod fuse;
 mod interpolate;
@@ -8,6 +9,8 @@ pub mod resample;
 mod rows;
 pub mod times;
 pub mod voxelize;
+
+pub use definition::Definition;
 
 use crate::registry::Registry;
 

@@ -27,6 +27,7 @@ use crate::{
     dtype::{DType, Float},
     operator::{InvalidInput, Operator, Problem, Relation, RunError, check_tensors},
     operators::{
+        Definition,
         arguments::Arguments,
         times::{Time, TimeKind},
     },
@@ -187,6 +188,10 @@ impl Problem for ResampleProblem {
 
     fn cuda(&self) -> Option<&dyn CudaProblem> {
         Some(self)
+    }
+
+    fn definition(&self) -> Option<Definition<'_>> {
+        Some(Definition::Resample(&self.shape, self.dtype))
     }
 
     /// The samples that targets lie between, with their times; the targets; the output. A search reads other times

@@ -21,7 +21,7 @@ use crate::{
     distribution::Distribution,
     dtype::{DType, Float},
     operator::{InvalidInput, Operator, Problem, Relation, RunError, check_tensors},
-    operators::arguments::Arguments,
+    operators::{Definition, arguments::Arguments},
     parameters::{InvalidParameter, ParameterSpec, Parameters},
     random::Seed,
     reference::Reference,
@@ -165,6 +165,10 @@ impl Problem for VoxelizeProblem {
 
     fn cuda(&self) -> Option<&dyn CudaProblem> {
         Some(self)
+    }
+
+    fn definition(&self) -> Option<Definition<'_>> {
+        Some(Definition::Voxelize(&self.shape, self.dtype))
     }
 
     /// All points, the features of points that are kept, and the outputs.

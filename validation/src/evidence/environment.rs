@@ -7,6 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use robocache_core::subject::Description;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -113,6 +114,9 @@ pub struct Environment {
     pub started: Timestamp,
     /// The program.
     pub program: Program,
+    /// The library under test; left out in JSON where the program tests its own operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Description>,
     /// The question.
     pub selection: Selection,
     /// The command line that asks it again, filters left out.
@@ -148,6 +152,7 @@ impl Environment {
             run: run_name(started),
             started,
             program,
+            subject: machine.subject.clone(),
             invocation: format!("validation --profile {}", quoted(&selection.profile)),
             selection,
             kernel_image: Fact::new(kernel_image),

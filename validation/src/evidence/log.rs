@@ -289,6 +289,7 @@ mod tests {
             started: jiff::Timestamp::UNIX_EPOCH,
             elapsed_ms: 0.0,
             program_hash: String::new(),
+            subject_hash: None,
             outcome: None,
             verdict: Verdict::Pass,
             bundle: None,

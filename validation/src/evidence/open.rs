@@ -51,7 +51,8 @@ fn invocation(arguments: &RunArguments, kind: Kind, profile: &str) -> String {
         Kind::Benchmark => " bench",
     };
     words += &format!(" --profile {}", quoted(profile));
-    for (option, path) in [("--matrix", &arguments.matrix), ("--data", &arguments.data)] {
+    let (matrix, data, subject) = (&arguments.matrix, &arguments.data, &arguments.subject);
+    for (option, path) in [("--matrix", matrix), ("--data", data), ("--subject", subject)] {
         if let Some(path) = path {
             words += &format!(" {option} {}", quoted(&path.to_string_lossy()));
         }

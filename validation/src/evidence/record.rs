@@ -19,6 +19,9 @@ pub struct Record {
     pub elapsed_ms: f64,
     /// BLAKE3 of the program that executed it, in hexadecimal: a run may be resumed, a record says by what.
     pub program_hash: String,
+    /// BLAKE3 of the library under test, in hexadecimal; left out where the program tests its own operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_hash: Option<String>,
     /// The facts; absent if the cell was not executed.
     pub outcome: Option<Outcome>,
     /// The judgement of them.

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use robocache_core::subject::Description;
+
 use super::{
     environment::{Environment, EnvironmentError, Filters},
     lock::{LockError, lock},
@@ -344,6 +346,7 @@ fn check_continues(started: &Environment, now: &Environment) -> Result<(), RunEr
         ("the filters", describe(&started.selection.filters), describe(&now.selection.filters)),
         ("the matrix (its hash)", started.selection.matrix_hash.clone(), now.selection.matrix_hash.clone()),
         ("the program (its hash)", started.program.hash.clone(), now.program.hash.clone()),
+        ("the subject", describe_subject(started.subject.as_ref()), describe_subject(now.subject.as_ref())),
     ];
     let differences: Vec<String> = compared
         .into_iter()
@@ -351,6 +354,14 @@ fn check_continues(started: &Environment, now: &Environment) -> Result<(), RunEr
         .map(|(what, then, now)| format!("{what} was {then} and is now {now}"))
         .collect();
     if differences.is_empty() { Ok(()) } else { Err(RunError::Differs { run: started.run.clone(), differences }) }
+}
+
+/// What tells one subject from another.
+fn describe_subject(subject: Option<&Description>) -> String {
+    subject.map_or_else(
+        || "none".to_owned(),
+        |subject| format!("{} {} of hash {}", subject.name, subject.version, subject.hash),
+    )
 }
 
 /// Filters as they are typed.

@@ -13,8 +13,7 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
-
-use super::Machine;
+use serde::de::DeserializeOwned;
 
 /// More than any answer has.
 const OUTPUT_LIMIT_BYTES: u64 = 1 << 20;
@@ -22,29 +21,38 @@ const OUTPUT_LIMIT_BYTES: u64 = 1 << 20;
 /// How long output may still be on its way, or a killed process may take to go, after the fact.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Runs `command`, which must print a [`Machine`] as JSON before `deadline`; the error is a reason for people.
-pub(super) fn ask(command: &mut Command, deadline: Duration) -> Result<Machine, String> {
+/// What a child process is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question {
+    /// What it does, as reasons name it.
+    pub(crate) task: &'static str,
+    /// When it is killed.
+    pub(crate) deadline: Duration,
+    /// What may be wrong then.
+    pub(crate) after_deadline: &'static str,
+}
+
+/// Runs `command`, which must print the answer as JSON in time; the error is a reason for people.
+pub(crate) fn ask<T: DeserializeOwned>(command: &mut Command, question: Question) -> Result<T, String> {
+    let Question { task, deadline, after_deadline } = question;
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
-        .map_err(|error| format!("the search for GPUs could not be started: {error}"))?;
+        .map_err(|error| format!("{task} could not be started: {error}"))?;
     let answer = drain(child.stdout.take().expect("stdout is piped"));
     let complaint = drain(child.stderr.take().expect("stderr is piped"));
     let Some(status) = wait(&mut child, deadline) else {
         kill(&mut child);
-        return Err(format!(
-            "the search for GPUs took longer than {} s and was killed; the driver may hang: does nvidia-smi answer?",
-            deadline.as_secs_f64()
-        ));
+        return Err(format!("{task} took longer than {} s and was killed; {after_deadline}", deadline.as_secs_f64()));
     };
     if !status.success() {
-        return Err(format!("the search for GPUs died ({status}){}", last_line(&complaint)));
+        return Err(format!("{task} died ({status}){}", last_line(&complaint)));
     }
     let answer = answer.recv_timeout(GRACE).unwrap_or_default();
-    serde_json::from_slice(&answer).map_err(|error| format!("the search for GPUs gave no proper answer: {error}"))
+    serde_json::from_slice(&answer).map_err(|error| format!("{task} gave no proper answer: {error}"))
 }
 
 /// Reads in the background, so that a child never waits for room in a pipe, nor we for a pipe that a grandchild keeps.
@@ -91,11 +99,15 @@ fn last_line(output: &mpsc::Receiver<Vec<u8>>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::Machine;
 
     const DEADLINE: Duration = Duration::from_secs(10);
 
+    const SEARCH: Question =
+        Question { task: "the search for GPUs", deadline: DEADLINE, after_deadline: "the driver may hang" };
+
     fn ask_shell(script: &str, deadline: Duration) -> Result<Machine, String> {
-        ask(Command::new("sh").args(["-c", script]), deadline)
+        ask(Command::new("sh").args(["-c", script]), Question { deadline, ..SEARCH })
     }
 
     #[test]
@@ -140,7 +152,7 @@ mod tests {
             let reason = ask_shell(script, DEADLINE).unwrap_err();
             assert!(reason.contains("no proper answer") || reason.contains("died"), "{script}: {reason}");
         }
-        let reason = ask(&mut Command::new("/nonexistent/program"), DEADLINE).unwrap_err();
+        let reason = ask::<Machine>(&mut Command::new("/nonexistent/program"), SEARCH).unwrap_err();
         assert!(reason.contains("could not be started"), "{reason}");
     }
 

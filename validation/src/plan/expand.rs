@@ -15,6 +15,7 @@ use crate::{
     cell::{Device, Input},
     machine::Machine,
     matrix::{Diagnostic, Kind, Matrix},
+    subject,
     suites::SuiteSettings,
 };
 
@@ -76,14 +77,18 @@ impl Plan {
     }
 }
 
-/// What the cell needs and `machine` lacks.
+/// What the cell needs and `machine` or the subject lacks.
 fn absence(draft: &Draft, machine: &Machine) -> Option<SkipReason> {
     let cell = &draft.cell;
+    let lacks = |subject| subject::lacks(subject, &cell.operator, cell.device, cell.dtype, &cell.parameters);
+    if let Some(what) = machine.subject.as_ref().and_then(lacks) {
+        return Some(SkipReason::SubjectLacks(what));
+    }
     match cell.device {
         Device::Cuda if machine.gpus.is_empty() => {
             return Some(SkipReason::MachineLacks(machine.cuda_absence().to_owned()));
         }
-        Device::Cuda if !draft.implemented => {
+        Device::Cuda if !draft.implemented && machine.subject.is_none() => {
             return Some(SkipReason::MachineLacks(format!("a CUDA implementation of `{}`", cell.operator)));
         }
         Device::Cpu | Device::Cuda => {}

@@ -60,6 +60,10 @@ fn suite(name: &str, environment: &Environment) -> TestSuite {
         Property::new("profile", environment.selection.profile.as_str()),
         Property::new("matrix_hash", environment.selection.matrix_hash.as_str()),
     ]);
+    if let Some(subject) = &environment.subject {
+        suite.add_property(Property::new("subject", format!("{} {}", subject.name, subject.version)));
+        suite.add_property(Property::new("subject_hash", subject.hash.as_str()));
+    }
     suite
 }
 

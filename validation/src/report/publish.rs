@@ -57,8 +57,10 @@ pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit
         }
         run.write_report("performance.svg", chart::render(&times).as_bytes())?;
     }
+    let subject =
+        run.environment().subject.as_ref().map_or_else(String::new, |subject| format!("subject: {subject}\n"));
     print_line(format_args!(
-        "\n{}\n{}evidence: {}",
+        "\n{}\n{}{subject}evidence: {}",
         terminal::table(&summary),
         terminal::skips(&summary),
         run.folder().display()

@@ -60,11 +60,16 @@ pub(super) fn observe(
         ladder.climb_digests("fresh_process", &digests);
     }
     match cell.device {
-        Device::Cpu => {}
+        Device::Cpu => {
+            if let Some(builtin) = problem.builtin().filter(|_| ladder.holds()) {
+                let outcome = run_once(Device::Cpu, builtin, inputs).map_err(during("builtin"))?;
+                ladder.climb_standard("builtin", outcome);
+            }
+        }
         Device::Cuda => {
             if ladder.holds() {
                 let outcome = run_once(Device::Cpu, &**problem, inputs).map_err(during("cpu_equals_gpu"))?;
-                ladder.climb("cpu_equals_gpu", outcome);
+                ladder.climb_standard("cpu_equals_gpu", outcome);
             }
             let others = other_gpus().map_err(|error| during("other_gpu")(error.into()))?;
             for number in 1..=others {
@@ -85,13 +90,15 @@ struct Ladder {
     rungs: Vec<RungFacts>,
     /// The outputs of the broken rung, if there is one and they are known.
     actual: Vec<HostTensor>,
+    /// What the first run must have given, where it is the first run that is wrong.
+    standard: Option<Vec<HostTensor>>,
 }
 
 impl Ladder {
     /// The first run is the first rung: it must leave its inputs and everything beside its outputs alone.
     fn new(first: RunOutcome) -> Self {
         let RunOutcome { outputs, guard_violation, mutated_input } = first;
-        let mut ladder = Self { expected: outputs, rungs: Vec::new(), actual: Vec::new() };
+        let mut ladder = Self { expected: outputs, rungs: Vec::new(), actual: Vec::new(), standard: None };
         let rung = ladder.rung("first_run", 1);
         ladder.rungs.push(RungFacts { guard_violation, mutated_input, ..rung });
         ladder
@@ -141,6 +148,16 @@ impl Ladder {
         facts
     }
 
+    /// A rung that says what the first run must have given: the outputs of this program's CPU in the place of a library's or
+    /// of a GPU's.
+    fn climb_standard(&mut self, rung: &str, outcome: RunOutcome) {
+        let RunOutcome { outputs, guard_violation, mutated_input } = outcome;
+        let differences = differences(&outputs, &self.expected);
+        let facts = RungFacts { differences, guard_violation, mutated_input, ..self.rung(rung, 1) };
+        self.standard = (!facts.holds()).then_some(outputs);
+        self.rungs.push(facts);
+    }
+
     /// A rung of which only hashes are known.
     fn climb_digests(&mut self, rung: &str, digests: &OutputHashes) {
         let mut facts = self.rung(rung, 1);
@@ -153,12 +170,7 @@ impl Ladder {
     }
 
     fn differences(&self, outputs: &[HostTensor]) -> Vec<Comparison> {
-        self.expected
-            .iter()
-            .zip(outputs)
-            .filter(|(expected, actual)| expected.bytes() != actual.bytes())
-            .map(|(expected, actual)| compare_bits(expected, actual))
-            .collect()
+        differences(&self.expected, outputs)
     }
 
     /// A rung at which nothing is wrong yet.
@@ -182,15 +194,29 @@ impl Ladder {
     /// The facts, and the outputs that differ from the first ones if there are any.
     fn conclude(self, settings: &DeterminismSettings) -> (DeterminismFacts, Option<Witness>) {
         let (output_hashes, output_elements) = (hashes(&self.expected), self.elements());
-        let Self { expected, rungs, actual } = self;
+        let Self { expected, rungs, actual, standard } = self;
         let witness = rungs.iter().find(|rung| !rung.holds()).map(|broken| {
             // Rungs below must be climbed again: the broken one may depend on what they left behind.
             let fresh_process = settings.fresh_process && broken.rung == "fresh_process";
             let suite = SuiteSettings::Determinism(DeterminismSettings { fresh_process, ..settings.clone() });
-            // The first run is wrong by what it did beside its outputs.
-            let (expected, actual) = if rungs.len() == 1 { (Vec::new(), expected) } else { (expected, actual) };
+            let (expected, actual) = match (standard, rungs.len()) {
+                (Some(standard), _) => (standard, expected),
+                // The first run is wrong by what it did beside its outputs.
+                (None, 1) => (Vec::new(), expected),
+                (None, _) => (expected, actual),
+            };
             Witness { other: None, suite: Some(suite), expected, actual }
         });
         (DeterminismFacts { output_hashes, output_elements, rungs }, witness)
     }
+}
+
+/// The outputs whose bits differ.
+fn differences(expected: &[HostTensor], actual: &[HostTensor]) -> Vec<Comparison> {
+    expected
+        .iter()
+        .zip(actual)
+        .filter(|(expected, actual)| expected.bytes() != actual.bytes())
+        .map(|(expected, actual)| compare_bits(expected, actual))
+        .collect()
 }

@@ -74,6 +74,7 @@ pub(crate) fn record(problem: &str, verdict: Verdict) -> Record {
         started: "2026-11-22T14:03:12.482Z".parse().unwrap(),
         elapsed_ms: if outcome.is_some() { 12.25 } else { 0.0 },
         program_hash: "0".repeat(64),
+        subject_hash: None,
         outcome,
         bundle: match &verdict {
             Verdict::Fail { .. } => Some(Fact::Known(format!("bundles/{problem}-0123456789abcdef.safetensors"))),
@@ -210,6 +211,7 @@ pub(crate) fn machine() -> Machine {
         cupti: Err("libcupti.so was not found".to_owned()),
         nccl: Err("libnccl.so.2 was not found".to_owned()),
         datasets: Default::default(),
+        subject: None,
     }
 }
 
@@ -247,6 +249,7 @@ pub(crate) fn fixed_environment() -> Environment {
             target: "x86_64-unknown-linux-gnu".to_owned(),
             compiler: "rustc 1.95.0".to_owned(),
         },
+        subject: None,
         selection: Selection::new("quick", Filters::default(), MATRIX),
         invocation: "validation --profile quick".to_owned(),
         kernel_image: Fact::Known("7b".repeat(32)),

@@ -17,7 +17,6 @@ use nix::{
     },
     unistd::{ForkResult, fork, getpgrp},
 };
-use robocache_core::registry::Registry;
 use validation::{
     cell::Cell,
     observation::{Observation, OperatorFailure, OutputHashes},
@@ -29,8 +28,8 @@ use validation::{
 pub(crate) const ENDLESS: Duration = Duration::from_secs(600);
 
 pub(crate) fn serve() -> ExitCode {
-    let execute = |registry: &Registry, cell: &Cell, attached: &Attached| Ok(execute(registry, cell, attached));
-    match worker::serve(&Registry::new(), execute, digest, |_, _, _| Ok(())) {
+    let execute = |cell: &Cell, attached: &Attached| Ok(execute(cell, attached));
+    match worker::serve(execute, digest, |_, _| Ok(())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -39,7 +38,7 @@ pub(crate) fn serve() -> ExitCode {
     }
 }
 
-fn execute(_: &Registry, cell: &Cell, _: &Attached) -> Observation {
+fn execute(cell: &Cell, _: &Attached) -> Observation {
     match cell.operator.as_str() {
         "report_pid" => report(id()),
         "report_visible_devices" => report(env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default()),
@@ -100,7 +99,7 @@ fn execute(_: &Registry, cell: &Cell, _: &Attached) -> Observation {
     }
 }
 
-fn digest(_: &Registry, cell: &Cell, _: &Attached) -> Result<OutputHashes, String> {
+fn digest(cell: &Cell, _: &Attached) -> Result<OutputHashes, String> {
     match cell.operator.as_str() {
         "digest" => Ok(vec![("process".into(), format!("nested {} group {}", id(), getpgrp()))]),
         "digest_panics" => panic!("no digest"),
