@@ -80,8 +80,8 @@ impl Machine {
         }
     }
 
-    /// What is certain when GPUs could not even be looked for, for this reason.
-    fn without_gpus(reason: String) -> Self {
+    /// What is certain when GPUs could not even be looked for, or were not, for this reason.
+    pub(crate) fn without_gpus(reason: String) -> Self {
         Self {
             cpus: here::cpus(),
             gpus: Vec::new(),

@@ -40,7 +40,7 @@ pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit
     }
     let records = last_attempts(contents.records, |cell| asked.cells.contains(cell));
     let summary = Summary::of(&records);
-    for failure in records.iter().filter_map(|record| terminal::failure(run.environment(), record)) {
+    for failure in records.iter().filter_map(|record| terminal::failure(run.environment(), run.folder(), record)) {
         print_line(format_args!("\n{}", failure.trim_end()));
     }
     if let Some(rungs) = ladder::table(&ladder::rungs(&records)) {

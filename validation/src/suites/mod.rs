@@ -14,9 +14,10 @@ mod performance;
 mod prepare;
 mod random_problem;
 mod settings;
+mod witness;
 
 pub(crate) use device::{own_gpu_uuid, stopwatch};
-pub use execute::{digest, execute};
+pub use execute::{digest, execute, exhibit};
 pub(crate) use prepare::{Prepared, Unprepared, Wanted, prepare_wanted};
 pub use settings::{
     AccuracySettings, DeterminismSettings, InvalidSetting, LaunchCountSettings, PerformanceSettings, SuiteSettings,
