@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use libtest_mimic::FormatSetting;
 use robocache_core::timing::Series;
 
+use crate::golden::GoldenCommand;
+
 /// What the program is asked to do.
 #[derive(Debug, clap::Parser)]
 #[command(
@@ -37,6 +39,9 @@ pub enum Command {
     /// Each time stands beside that of a copy that moves as many bytes, taken between the calls. Results are evidence
     /// like those of any other run, with a table, a picture (performance.svg) and ratios instead of absolute limits.
     Bench(Box<BenchArguments>),
+    /// Write the goldens of a release, or look at those of earlier ones.
+    #[command(subcommand)]
+    Golden(GoldenCommand),
     /// Print the JSON Schema of the matrix, for editors and checkers.
     Schema,
     /// Print what this machine has, as planning sees it.

@@ -20,6 +20,7 @@ pub mod evidence;
 pub mod execution;
 pub mod exit;
 pub mod gate;
+pub mod golden;
 mod locations;
 pub mod machine;
 pub mod matrix;
@@ -118,7 +119,12 @@ fn plan(registry: &Registry, ask: &Ask) -> Result<(Locations, Matrix, Machine, P
     // A subject's kernels have names of their own, of which a budget may name any.
     let registry = if subject.is_some() { with_unknown_kernels(registry) } else { registry.clone() };
     let matrix = Matrix::read(&locations.matrix, &registry)?;
-    let machine = Machine { datasets: locations.recordings(&matrix), subject, ..Machine::probe() };
+    let machine = Machine {
+        datasets: locations.recordings(&matrix),
+        goldens: golden::corpora(&locations.goldens, &matrix),
+        subject,
+        ..Machine::probe()
+    };
     let plan = Plan::expand_of(ask.kind, &matrix, profile, &machine, &registry, Zoned::now().date())?;
     Ok((locations, matrix, machine, plan))
 }

@@ -9,6 +9,7 @@ use robocache_core::subject::Description;
 use serde::{Deserialize, Serialize};
 
 use self::child::Question;
+use crate::golden::Corpus;
 
 /// What GPUs and libraries there are. Eight GPUs, and kernels compiled from PTX, take a driver a few seconds.
 const SEARCH: Question = Question {
@@ -32,6 +33,9 @@ pub struct Machine {
     pub nccl: Result<String, String>,
     /// Recorded inputs: name in the matrix, and why its file cannot be used (`None`: it can).
     pub datasets: BTreeMap<String, Option<String>>,
+    /// The goldens of each release that the matrix names, or why they cannot be used.
+    #[serde(skip)]
+    pub goldens: BTreeMap<String, Result<Corpus, String>>,
     /// The library under test, if there is one: what it lacks cannot be run on any machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Description>,
@@ -89,6 +93,7 @@ impl Machine {
             cupti: Err(reason.clone()),
             nccl: Err(reason),
             datasets: BTreeMap::new(),
+            goldens: BTreeMap::new(),
             subject: None,
         }
     }

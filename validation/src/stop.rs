@@ -8,6 +8,7 @@ use crate::{
     execution::ExecutionError,
     exit::Exit,
     gate::GateError,
+    golden::GoldenError,
     locations::LocationError,
     matrix::Diagnostic,
     numbers::NumbersError,
@@ -61,6 +62,9 @@ pub enum Stop {
     /// A report cannot be written.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Goldens cannot be used or written.
+    #[error(transparent)]
+    Golden(#[from] GoldenError),
     /// Two programs could not be compared.
     #[error(transparent)]
     Gate(#[from] GateError),
@@ -90,6 +94,7 @@ impl Stop {
             | Self::Numbers(_) => Exit::BadInput,
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
             Self::Gate(error) => error.exit(),
+            Self::Golden(error) => error.exit(),
             Self::Run(_)
             | Self::Execution(_)
             | Self::Append(_)
@@ -117,6 +122,7 @@ impl Stop {
             | Self::Junit(_)
             | Self::Storage(_)
             | Self::Gate(_)
+            | Self::Golden(_)
             | Self::Numbers(_)
             | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),
         }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use robocache_core::registry::Registry;
 
 use super::{
-    SuiteSettings, accuracy, determinism,
+    SuiteSettings, accuracy, backward_compat, determinism,
     device::{hashes, run_once},
     launch_count, performance,
     prepare::{Unprepared, prepare},
 };
 use crate::{
     cell::Cell,
-    observation::{Observation, OutputHashes},
+    observation::{GoldenFacts, Observation, OutputHashes},
     protocol::Recording,
     worker::digest_in_fresh_process,
 };
@@ -22,6 +22,10 @@ pub fn execute(registry: &Registry, cell: &Cell, recording: Option<&Recording>) 
     let prepared = match prepare(registry, cell, recording) {
         Ok(prepared) => prepared,
         Err(Unprepared::Rejected { kind, message }) => return Ok(Observation::InputRejected { kind, message }),
+        Err(Unprepared::Incompatible(reason)) => {
+            let facts = GoldenFacts { incompatible: Some(reason), ..GoldenFacts::default() };
+            return Ok(Observation::BackwardCompat(facts.into()));
+        }
         Err(Unprepared::Impossible(reason)) => return Err(reason),
     };
     let observation = match &cell.suite {
@@ -36,6 +40,12 @@ pub fn execute(registry: &Registry, cell: &Cell, recording: Option<&Recording>) 
         SuiteSettings::LaunchCount(_) => {
             launch_count::observe(cell, &prepared)?.map(|facts| Observation::LaunchCount(facts.into()))
         }
+        SuiteSettings::BackwardCompat(_) => match &prepared.left {
+            Some(left) => {
+                backward_compat::observe(cell, &prepared, left).map(|facts| Observation::BackwardCompat(facts.into()))
+            }
+            None => return Err("a cell of a golden came without one".to_owned()),
+        },
         SuiteSettings::Performance(settings) => {
             performance::observe(cell, settings, &prepared).map(|facts| Observation::Performance(facts.into()))
         }

@@ -4,6 +4,7 @@ use robocache_core::{
     dtype::DType, operator::Problem, parameters::Parameters, random::Seed, registry::Registry, tensor::HostTensor,
 };
 
+use super::backward_compat::{self, Left};
 use crate::{
     cell::{Cell, Input},
     dataset,
@@ -14,12 +15,16 @@ use crate::{
 pub(crate) struct Prepared {
     pub(crate) problem: Box<dyn Problem>,
     pub(crate) inputs: Vec<HostTensor>,
+    /// What a release left of it, if it is a golden.
+    pub(crate) left: Option<Left>,
 }
 
 /// Why there is nothing to run.
 pub(crate) enum Unprepared {
     /// The recording is unusable; `kind` is a stable word.
     Rejected { kind: String, message: String },
+    /// A golden means nothing to its operator any more.
+    Incompatible(String),
     /// The harness asks for something that this program does not have.
     Impossible(String),
 }
@@ -60,7 +65,7 @@ pub(crate) fn prepare_wanted(
                 .problem(wanted.dtype, wanted.parameters)
                 .map_err(|error| Unprepared::Impossible(format!("the plan holds an impossible problem: {error}")))?;
             let inputs = problem.generate(*distribution, wanted.seed);
-            Ok(Prepared { problem, inputs })
+            Ok(Prepared { problem, inputs, left: None })
         }
         Input::Recorded(name) => {
             let recording =
@@ -73,7 +78,11 @@ pub(crate) fn prepare_wanted(
             problem
                 .check(&loaded.inputs)
                 .map_err(|error| rejected("invalid_input", format!("{}: {error}", recording.path.display())))?;
-            Ok(Prepared { problem, inputs: loaded.inputs })
+            Ok(Prepared { problem, inputs: loaded.inputs, left: None })
+        }
+        Input::Golden(golden) => {
+            let path = std::env::var("SHIM").unwrap();
+            backward_compat::prepare(registry, wanted, golden, path.as_ref())
         }
     }
 }
@@ -82,7 +91,7 @@ impl Unprepared {
     /// What is wrong, in words.
     pub(crate) fn into_message(self) -> String {
         match self {
-            Self::Rejected { kind: _, message } | Self::Impossible(message) => message,
+            Self::Rejected { kind: _, message } | Self::Incompatible(message) | Self::Impossible(message) => message,
         }
     }
 }

@@ -98,6 +98,7 @@ fn leaves_worker_sound(observation: &Observation) -> bool {
         Observation::Determinism(_)
         | Observation::Accuracy(_)
         | Observation::LaunchCount(_)
+        | Observation::BackwardCompat(_)
         | Observation::Performance(_)
         | Observation::InputRejected { .. } => true,
         Observation::OperatorFailed(failure) => !failure.sticky,
