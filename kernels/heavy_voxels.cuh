@@ -64,10 +64,9 @@ struct HeavyVoxels {
 // The heavy voxel of a point, or kNone.
 __device__ inline std::uint32_t heavy_voxel_of(const HeavyVoxels &heavy_voxels, const PointIndex &index,
                                                const Cloud &cloud, const Grid &grid, std::uint64_t point) {
-    std::uint64_t voxel[1];
-    voxels_of(cloud, point, 0, grid, voxel);
+    const std::uint64_t voxel = voxel_of(cloud, point, grid);
     std::uint32_t heavy;
-    const bool named = voxel[0] != kDropped && heavy_voxels.is_named_by(index.table[voxel[0]], voxel[0], heavy);
+    const bool named = voxel != kDropped && heavy_voxels.is_named_by(index.table[voxel], voxel, heavy);
     return named ? heavy : kNone;
 }
 

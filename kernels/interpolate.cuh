@@ -133,6 +133,7 @@ template <typename Dtype, typename Time> struct Timeline {
     std::uint64_t batch_count;
     std::uint64_t target_count;
     std::uint64_t width;
+    std::uint64_t fetches_ahead; // a choice of speed only: whether rows are asked for before they are read
 };
 
 // Rows of so many bytes are worth fetching ahead: of narrower ones a warp has enough on its way.
@@ -240,7 +241,8 @@ __device__ void interpolate_tile(const Stream<Dtype, Time> &stream, const Timeli
                    : locate(times, stream.sample_count, samples, stream.width, target);
         storage.places[i] = place;
         // What the threads read first, they ask for themselves in a moment.
-        if (row_bytes >= kFetchedRowBytes && i * row_bytes >= blockDim.x * RowsInFlight * 16) {
+        if (timeline.fetches_ahead && row_bytes >= kFetchedRowBytes &&
+            i * row_bytes >= blockDim.x * RowsInFlight * 16) {
             fetch_ahead(address_of(place.row), place.exact ? row_bytes : 2 * row_bytes);
         }
     }

@@ -26,14 +26,15 @@ __device__ inline void insert(const PointIndex &index, const Cloud &cloud, const
                               std::int64_t *dropped_result) {
     const Warp warp = Warp::current();
     std::uint64_t point = first_item();
-    std::uint64_t voxels[1];
     // The first point's voxel is computed while the table is still being cleared.
-    voxels_of(cloud, point, 0, grid, voxels);
+    std::uint64_t voxel = voxel_of(cloud, point, grid);
     wait_for_previous_kernel();
     std::uint32_t dropped = 0;
     // All threads of a block take every step together, as warp operations need.
     for (std::uint64_t base = point - threadIdx.x; base < cloud.point_count; base += item_stride()) {
-        const std::uint64_t voxel = voxels[0];
+        if (point >= item_stride()) {
+            voxel = voxel_of(cloud, point, grid);
+        }
         const bool kept = voxel != kDropped;
         dropped += point < cloud.point_count && !kept ? 1 : 0;
         // Peers enter together: the highest is met first, and behind the lowest is what was there before.
@@ -53,7 +54,6 @@ __device__ inline void insert(const PointIndex &index, const Cloud &cloud, const
             index.next[point] = follows ? peer + 1 : before;
         }
         point += item_stride();
-        voxels_of(cloud, point, 0, grid, voxels);
     }
     report_dropped(dropped, dropped_result);
 }

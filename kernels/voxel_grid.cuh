@@ -48,45 +48,23 @@ __device__ inline std::uint32_t cell_of(float coordinate, float origin, float si
     return cell >= 0.0f && cell < 2147483648.0f ? std::uint32_t(int(cell)) : 0xFFFFFFFFu;
 }
 
-struct Position {
-    float coordinates[3];
-};
-
-__device__ inline Position position_of(const Cloud &cloud, std::uint64_t point) {
+// The voxel of a point, x slowest, or kDropped; kDropped too past the last point.
+__device__ inline std::uint64_t voxel_of(const Cloud &cloud, std::uint64_t point, const Grid &grid) {
+    if (point >= cloud.point_count) {
+        return kDropped;
+    }
     const float *const coordinates = cloud.points + 3 * point;
-    return {{__ldg(coordinates), __ldg(coordinates + 1), __ldg(coordinates + 2)}};
-}
-
-// The voxel at a position, x slowest, or kDropped.
-__device__ inline std::uint64_t voxel_at(const Position &position, const Grid &grid, float reciprocal) {
+    const float position[3] = {__ldg(coordinates), __ldg(coordinates + 1), __ldg(coordinates + 2)};
+    const float reciprocal = reciprocal_of(grid.voxel_size);
     std::uint32_t cells[3];
     bool inside = true;
 #pragma unroll
     for (int axis = 0; axis < 3; ++axis) {
-        cells[axis] = cell_of(position.coordinates[axis], grid.origin[axis], grid.voxel_size, reciprocal);
+        cells[axis] = cell_of(position[axis], grid.origin[axis], grid.voxel_size, reciprocal);
         inside = inside && cells[axis] < grid.extent[axis];
     }
     const std::uint64_t row = std::uint64_t(cells[0]) * grid.extent[1] + cells[1];
     return inside ? row * grid.extent[2] + cells[2] : kDropped;
-}
-
-// The voxels of the points `first`, `first + stride`, ...; kDropped too past the last point. Their coordinates are
-// loaded together.
-template <int Count>
-__device__ void voxels_of(const Cloud &cloud, std::uint64_t first, std::uint64_t stride, const Grid &grid,
-                          std::uint64_t (&voxels)[Count]) {
-    const float reciprocal = reciprocal_of(grid.voxel_size);
-    Position positions[Count];
-#pragma unroll
-    for (int i = 0; i < Count; ++i) {
-        // Past the end the last point is read once more, and the answer thrown away.
-        positions[i] = position_of(cloud, min(first + i * stride, cloud.point_count - 1));
-    }
-#pragma unroll
-    for (int i = 0; i < Count; ++i) {
-        const std::uint64_t voxel = voxel_at(positions[i], grid, reciprocal);
-        voxels[i] = first + i * stride < cloud.point_count ? voxel : kDropped;
-    }
 }
 
 // Adds each thread's number of dropped points to the result, with one atomic per block. All threads of the block call

@@ -17,20 +17,20 @@ template <typename Mark>
 __device__ void mark_voxels(const Cloud &cloud, const Grid &grid, std::int64_t *dropped_result, const Mark &mark) {
     const Warp warp = Warp::current();
     std::uint64_t point = first_item();
-    std::uint64_t voxels[1];
-    voxels_of(cloud, point, 0, grid, voxels);
+    std::uint64_t voxel = voxel_of(cloud, point, grid);
     wait_for_previous_kernel();
     std::uint32_t dropped = 0;
     // All threads of a block take every step together, as warp operations need.
     for (std::uint64_t base = point - threadIdx.x; base < cloud.point_count; base += item_stride()) {
-        const std::uint64_t voxel = voxels[0];
+        if (point >= item_stride()) {
+            voxel = voxel_of(cloud, point, grid);
+        }
         dropped += point < cloud.point_count && voxel == kDropped ? 1 : 0;
         const Peers peers = Peers::of(warp, voxel, voxel != kDropped);
         if (voxel != kDropped && warp.lane == peers.lowest()) {
             mark(voxel, peers.count());
         }
         point += item_stride();
-        voxels_of(cloud, point, 0, grid, voxels);
     }
     report_dropped(dropped, dropped_result);
 }

@@ -90,8 +90,10 @@ fn study(arguments: &Arguments) -> Result<bool, GateError> {
     let plan = Plan::expand_of(Kind::Benchmark, &matrix, "smoke", &machine, &registry, Zoned::now().date());
     let plan = plan.unwrap_or_else(|error| panic!("{error}"));
     let chosen = plan.cells.iter().filter(|planned| planned.cell.name.contains(&arguments.cells));
-    let cells: Vec<_> =
-        chosen.filter(|planned| planned.skip.is_none()).map(|planned| Selected { planned, recording: None }).collect();
+    let cells: Vec<_> = chosen
+        .filter(|planned| planned.skip.is_none())
+        .map(|planned| Selected { planned, recording: None, golden: None })
+        .collect();
     for selected in &cells {
         println!("{}", selected.planned.cell.name);
     }

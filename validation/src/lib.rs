@@ -8,11 +8,13 @@
 //! | expand  | matrix, profile, [`machine`] facts  | [`plan::Plan`] of [`cell`]s      | [`plan`]        |
 //! | execute | a cell, in a [`worker`] process     | [`observation::Outcome`]: facts  | [`supervisor`], [`suites`] |
 //! | judge   | a cell and its outcome              | [`verdict::Verdict`]             | [`verdict`]     |
+//! | keep    | a failing cell and its tensors      | a [`bundle`] that can be replayed| [`bundle`]      |
 //! | append  | cell, outcome and verdict           | [`evidence::Record`], durable    | [`evidence`]    |
 //! | render  | records                             | terminal, JUnit, SVG             | [`report`]      |
 //!
 //! Expanding and judging are pure. Reports see records and nothing else.
 
+pub mod bundle;
 pub mod cell;
 pub mod cli;
 pub mod dataset;
@@ -96,7 +98,7 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     let run = evidence::open(&locations.output, &matrix, (*kind, profile), &machine, arguments)?;
     let workers = subject::worker_arguments(arguments, machine.subject.as_ref());
     let supervisor = execution::start_supervisor(&machine, *kind, &arguments.selection, workers)?;
-    let jobs = selected.iter().map(|planned| locations.attach_recording(&matrix, planned)).collect();
+    let jobs = selected.iter().map(|planned| locations.attach(&matrix, &machine, planned)).collect();
     let manner = Manner { retries: matrix.find(*kind, profile)?.retries, quiet: arguments.is_quiet() };
     let execution = execution::execute(&run, jobs, &supervisor, manner)?;
     drop(supervisor);

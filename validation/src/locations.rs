@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{cli::RunArguments, dataset, execution::Selected, matrix::Matrix, plan::PlannedCell, protocol::Recording};
+use crate::{
+    cli::RunArguments, dataset, execution::Selected, machine::Machine, matrix::Matrix, plan::PlannedCell,
+    protocol::Recording,
+};
 
 /// Paths of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,12 +72,12 @@ impl Locations {
             .collect()
     }
 
-    /// A planned cell with the recording that it reads.
-    pub(crate) fn attach_recording<'a>(&self, matrix: &Matrix, planned: &'a PlannedCell) -> Selected<'a> {
+    /// A planned cell with the files that it reads.
+    pub(crate) fn attach<'a>(&self, matrix: &Matrix, machine: &Machine, planned: &'a PlannedCell) -> Selected<'a> {
         let recording = matrix.dataset(&planned.cell).and_then(|spec| {
             let path = dataset::resolve(self.data.as_deref()?, &spec.file).ok()?;
             Some(Recording { spec, path })
         });
-        Selected { planned, recording }
+        Selected { planned, recording, golden: machine.golden_file(&planned.cell.input) }
     }
 }

@@ -3,13 +3,13 @@
 pub(crate) mod child;
 mod here;
 
-use std::{collections::BTreeMap, env, process::Command, time::Duration};
+use std::{collections::BTreeMap, env, path::PathBuf, process::Command, time::Duration};
 
 use robocache_core::subject::Description;
 use serde::{Deserialize, Serialize};
 
 use self::child::Question;
-use crate::golden::Corpus;
+use crate::{cell::Input, golden::Corpus};
 
 /// What GPUs and libraries there are. Eight GPUs, and kernels compiled from PTX, take a driver a few seconds.
 const SEARCH: Question = Question {
@@ -84,8 +84,16 @@ impl Machine {
         }
     }
 
-    /// What is certain when GPUs could not even be looked for, for this reason.
-    fn without_gpus(reason: String) -> Self {
+    /// The file of the golden that this input is.
+    pub(crate) fn golden_file(&self, input: &Input) -> Option<PathBuf> {
+        match input {
+            Input::Golden(golden) => self.goldens.get(&golden.release)?.as_ref().ok()?.path_of_hash(&golden.blake3),
+            Input::Generated(_) | Input::Recorded(_) => None,
+        }
+    }
+
+    /// What is certain when GPUs could not even be looked for, or were not, for this reason.
+    pub(crate) fn without_gpus(reason: String) -> Self {
         Self {
             cpus: here::cpus(),
             gpus: Vec::new(),

@@ -9,7 +9,7 @@ use nix::sys::{prctl, signal::Signal};
 use robocache_core::registry::Registry;
 
 use crate::{
-    Ask, Stop,
+    Ask, Stop, bundle,
     cli::{BenchArguments, Cli, Command, WorkerArguments},
     exit::Exit,
     gate, golden,
@@ -63,6 +63,9 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
         Some(Command::Golden(command)) => shown(golden::golden(registry, &command)),
         Some(Command::Schema) => print(&matrix::schema(registry)),
         Some(Command::Machine) => print(&Machine::probe()),
+        Some(Command::Repro(arguments)) => shown(bundle::replay_bundle(registry, &arguments)),
+        Some(Command::Minimize(arguments)) => shown(bundle::minimize_bundle(registry, &arguments)),
+        Some(Command::Postmortem(arguments)) => shown(bundle::draft_postmortem(&arguments)),
         Some(Command::Subject { library }) => {
             shown(subject::look(&library).map(|description| print(&description)).map_err(Stop::from))
         }
@@ -143,8 +146,10 @@ fn probe_subject(library: &Path) -> Exit {
 fn work(registry: &Registry, arguments: WorkerArguments) -> Exit {
     let served = subject::Served::new(registry, arguments);
     let ended = worker::serve(
-        |cell, recording| suites::execute(served.registry()?, cell, recording),
-        |cell, recording| suites::digest(served.registry()?, cell, recording),
+        |cell, attached| suites::execute(served.registry()?, cell, attached),
+        |cell, attached| suites::digest(served.registry()?, cell, attached),
+        // Nothing of a subject is run for it, and nothing loaded: that may be what the last worker died of.
+        |cell, attached| suites::exhibit(registry, cell, attached),
     );
     match ended {
         Ok(()) => Exit::Passed,

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::{
+    bundle::BundleError,
     cli::UnsupportedOption,
     evidence::{AppendError, LogError, RunError, StorageError},
     execution::ExecutionError,
@@ -68,6 +69,9 @@ pub enum Stop {
     /// Two programs could not be compared.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// A bundle cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// Runs cannot be published.
     #[error(transparent)]
     Numbers(#[from] NumbersError),
@@ -91,6 +95,7 @@ impl Stop {
             | Self::Option(_)
             | Self::Subject(_)
             | Self::NothingSelected { .. }
+            | Self::Bundle(_)
             | Self::Numbers(_) => Exit::BadInput,
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
             Self::Gate(error) => error.exit(),
@@ -123,6 +128,7 @@ impl Stop {
             | Self::Storage(_)
             | Self::Gate(_)
             | Self::Golden(_)
+            | Self::Bundle(_)
             | Self::Numbers(_)
             | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),
         }

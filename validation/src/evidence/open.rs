@@ -1,6 +1,6 @@
 //! Which folder a run's evidence goes to: a new one, one to be finished, or one shared under cargo-nextest.
 
-use std::{env, path::Path};
+use std::path::Path;
 
 use super::{
     environment::{Environment, Filters, Selection},
@@ -11,7 +11,7 @@ use crate::{
     cli::RunArguments,
     machine::Machine,
     matrix::{Kind, Matrix},
-    shell::quoted,
+    shell::{quoted, this_program},
 };
 
 /// Opens the run that the arguments ask for, under `root`.
@@ -29,9 +29,7 @@ pub fn open(
         skip: arguments.selection.skip.clone(),
     };
     let selection = Selection { kind, ..Selection::new(profile, filters, text) };
-    let kernel_image =
-        robocache_kernels::IMAGE.embedded().map(|image| image.blake3.to_owned()).map_err(ToString::to_string);
-    let mut environment = Environment::collect(Program::current()?, selection, machine, kernel_image);
+    let mut environment = Environment::collect(Program::current()?, selection, machine, kernel_image());
     environment.invocation = invocation(arguments, kind, profile);
     match (&arguments.resume, NextestRun::current()) {
         (Some(which), _) => Run::resume(root, which, environment),
@@ -40,15 +38,14 @@ pub fn open(
     }
 }
 
+/// BLAKE3 of the embedded image of CUDA kernels, or why there is none.
+pub(crate) fn kernel_image() -> Result<String, String> {
+    robocache_kernels::IMAGE.embedded().map(|image| image.blake3.to_owned()).map_err(ToString::to_string)
+}
+
 /// The words that start this program again as it was started, with this profile and without its filters.
 fn invocation(arguments: &RunArguments, kind: Kind, profile: &str) -> String {
-    let program = env::args().next().unwrap_or_else(|| "validation".to_owned());
-    // Cargo says that it started this program; people then type what they typed before.
-    let mut words = match (env::var_os("CARGO"), cfg!(debug_assertions)) {
-        (Some(_), true) => "cargo run -p validation --".to_owned(),
-        (Some(_), false) => "cargo run --release -p validation --".to_owned(),
-        (None, _) => quoted(&program).into_owned(),
-    };
+    let mut words = this_program();
     words += match kind {
         Kind::Validation => "",
         Kind::Benchmark => " bench",

@@ -25,6 +25,11 @@ pub struct GoldenFacts {
 }
 
 impl GoldenFacts {
+    /// Whether everything is as in the release.
+    pub fn is_unchanged(&self) -> bool {
+        self.defects().is_empty() && self.differences.is_empty() && self.regenerated_otherwise.is_empty()
+    }
+
     /// What no approval covers, one sentence each.
     pub fn defects(&self) -> Vec<String> {
         let incompatible = self.incompatible.iter().map(|reason| format!("no longer accepted: {reason}"));

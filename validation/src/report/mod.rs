@@ -17,4 +17,4 @@ pub mod terminal;
 pub(crate) use output::print_line;
 pub(crate) use publish::last_attempts;
 pub use publish::{Asked, publish};
-pub use repeat::repeat_command;
+pub use repeat::{repeat_command, replay_command};

@@ -12,9 +12,11 @@ use robocache_core::{
 };
 
 use super::{
+    BackwardCompatSettings,
     device::{during, run_once},
     measurement::measure,
     prepare::{Prepared, Unprepared, Wanted},
+    witness::Witness,
 };
 use crate::{
     cell::{Cell, Device, GoldenInput},
@@ -34,17 +36,26 @@ pub(crate) struct Left {
 }
 
 /// Runs the cell's problem on the stored inputs.
-pub(super) fn observe(cell: &Cell, prepared: &Prepared, left: &Left) -> Result<GoldenFacts, OperatorFailure> {
+pub(super) fn observe(
+    cell: &Cell,
+    settings: &BackwardCompatSettings,
+    prepared: &Prepared,
+    left: &Left,
+) -> Result<(GoldenFacts, Option<Witness>), OperatorFailure> {
     let outcome = run_once(cell.device, &*prepared.problem, &prepared.inputs).map_err(during("first_run"))?;
     let differing = left.results.iter().zip(&outcome.outputs).filter(|(then, now)| then.bytes() != now.bytes());
-    Ok(GoldenFacts {
+    let facts = GoldenFacts {
         elements: left.results.iter().map(|output| output.shape().elements() as u64).sum(),
         incompatible: None,
         differences: differing.map(|(then, now)| compare_bits(then, now)).collect(),
         regenerated_otherwise: left.regenerated_otherwise.clone(),
         guard_violation: outcome.guard_violation,
         mutated_input: outcome.mutated_input,
-    })
+    };
+    // Whether a change is wanted is not said here. Where nothing has changed, only a change that is wanted is missing.
+    let is_plain = *settings == BackwardCompatSettings::default() && facts.is_unchanged();
+    let witness = || Witness { expected: left.results.clone(), actual: outcome.outputs, ..Witness::default() };
+    Ok((facts, (!is_plain).then(witness)))
 }
 
 /// Makes the problem of a golden, and reads its file.
@@ -76,16 +87,14 @@ pub(super) fn with_tensors(
     let generated = problem.generate(distribution, wanted.seed);
     let otherwise = inputs.iter().zip(&generated).filter(|(then, now)| then.bytes() != now.bytes());
     let regenerated_otherwise = otherwise.map(|(then, _)| then.name().to_owned()).collect();
-    Ok(Prepared { problem, inputs, left: Some(Left { results, regenerated_otherwise }) })
+    Ok(Prepared { problem, inputs, parameters: wanted.parameters.clone(), left: Some(Left { results, regenerated_otherwise }) })
 }
 
 /// The outputs of a problem on the CPU, if they are what they must be: nothing else may become a golden.
 pub(crate) fn golden_outputs(problem: &dyn Problem, inputs: &[HostTensor]) -> Result<Vec<HostTensor>, String> {
-    let facts = measure(Device::Cpu, problem, inputs).map_err(|error| error.to_string())?;
-    match facts.holds() {
-        true => {
-            run_once(Device::Cpu, problem, inputs).map(|outcome| outcome.outputs).map_err(|error| error.to_string())
-        }
-        false => Err(facts.defects().join("; ")),
+    let measured = measure(Device::Cpu, problem, inputs).map_err(|error| error.to_string())?;
+    match measured.facts.holds() {
+        true => Ok(measured.actual),
+        false => Err(measured.facts.defects().join("; ")),
     }
 }

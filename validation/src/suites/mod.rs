@@ -15,10 +15,11 @@ mod performance;
 mod prepare;
 mod random_problem;
 mod settings;
+mod witness;
 
 pub(crate) use backward_compat::{BACKWARD_COMPAT, golden_outputs};
 pub(crate) use device::{own_gpu_uuid, stopwatch};
-pub use execute::{digest, execute};
+pub use execute::{digest, execute, exhibit};
 pub(crate) use prepare::{Prepared, Unprepared, Wanted, prepare_wanted};
 pub use settings::{
     AccuracySettings, Approval, BackwardCompatSettings, DeterminismSettings, InvalidSetting, LaunchCountSettings,

@@ -1,5 +1,7 @@
 //! What people read, without its colours.
 
+use std::path::Path;
+
 use anstream::adapter::strip_str;
 use robocache_core::{
     census::{CallCensus, Census, GraphCensus, KernelLaunch},
@@ -33,7 +35,8 @@ fn each_verdict_has_its_line() {
 #[test]
 fn each_failure_says_what_is_wrong_and_how_to_repeat_it() {
     let environment = fixed_environment();
-    let failures: String = every_verdict().iter().filter_map(|record| failure(&environment, record)).collect();
+    let failures: String =
+        every_verdict().iter().filter_map(|record| failure(&environment, Path::new("evidence/run"), record)).collect();
     insta::assert_snapshot!(plain(&failures));
 }
 
@@ -42,7 +45,7 @@ fn each_failure_says_what_is_wrong_and_how_to_repeat_it() {
 fn a_worker_s_last_words_do_not_steer_the_terminal() {
     let detail = "\u{1b}[31mred\u{1b}[0m\u{1b}]0;title\u{7}\u{8}\r\u{9b}2J\u{0}end".to_owned();
     let crash = record("n1", Verdict::Crash { cause: "SIGABRT".to_owned(), detail });
-    let shown = failure(&fixed_environment(), &crash).unwrap();
+    let shown = failure(&fixed_environment(), Path::new("run"), &crash).unwrap();
     let line = shown.lines().find(|line| line.contains("end")).unwrap();
     assert!(line.contains("red") && !line.chars().any(char::is_control), "{line:?}");
 }
@@ -50,7 +53,9 @@ fn a_worker_s_last_words_do_not_steer_the_terminal() {
 #[test]
 fn a_silent_crash_is_told_as_one() {
     let crash = record("n1", Verdict::Crash { cause: "SIGSEGV".to_owned(), detail: String::new() });
-    assert!(failure(&fixed_environment(), &crash).unwrap().contains("SIGSEGV, and nothing was printed\n"));
+    assert!(
+        failure(&fixed_environment(), Path::new("run"), &crash).unwrap().contains("SIGSEGV, and nothing was printed\n")
+    );
 }
 
 /// A record of another suite and operator.

@@ -7,14 +7,14 @@ use crate::{
     cuda::{Call, CudaError, CudaProblem, KernelArgument, Launch, Start},
     operators::resample::{
         cuda::{StreamArgument, TimelineArgument, shared_bytes, staged_times},
-        tiles::{Block, Row, targets_per_tile},
+        tiles::{Block, Row, Tiles},
     },
 };
 
 const _: () = assert!(MAX_STREAMS == limits::STREAMS, "the kernel's table has another length");
 
 /// What fuses a wide batch fastest.
-const BLOCK: Block = Block { threads: 256, accesses_per_thread: 16 };
+const BLOCK: Block = Block { threads: 256, accesses_per_thread: 16, tiles_per_multiprocessor: 8 };
 
 /// `StreamTable` of `fuse.cu`.
 #[derive(Clone, Copy, Debug)]
@@ -39,23 +39,23 @@ impl CudaProblem for FuseProblem {
         let (targets, sources) = (&call.inputs[0], &call.inputs[1..]);
         let rows: Vec<Row> =
             streams.iter().map(|stream| Row { bytes: stream.channels * self.dtype.size_bytes() }).collect();
-        let tiles = targets_per_tile(&rows, batch, target, Block { threads, ..BLOCK }, &call);
+        let tiles = Tiles::choose(&rows, batch, target, Block { threads, ..BLOCK }, &call);
         let mut table = StreamTable {
             tiles_per_batch: 0,
-            targets_per_tile: tiles.iter().copied().max().unwrap_or(1),
+            targets_per_tile: tiles.targets.iter().copied().max().unwrap_or(1),
             tiles: [0; MAX_STREAMS],
             streams: [StreamArgument::default(); MAX_STREAMS],
         };
         let mut width = 0;
         for (number, (stream, source)) in streams.iter().zip(sources.chunks_exact(2)).enumerate() {
             let shape = [stream.source, stream.channels];
-            table.streams[number] = StreamArgument::new(&source[0], &source[1], shape, width, tiles[number]);
+            table.streams[number] = StreamArgument::new(&source[0], &source[1], shape, width, tiles.targets[number]);
             // Targets are at most i32::MAX.
-            table.tiles[number] = (target as u64).div_ceil(tiles[number]) as u32;
+            table.tiles[number] = (target as u64).div_ceil(tiles.targets[number]) as u32;
             table.tiles_per_batch += u64::from(table.tiles[number]);
             width += stream.channels;
         }
-        let timeline = TimelineArgument::new(targets, &call.outputs[0], [batch, target, width]);
+        let timeline = TimelineArgument::new(targets, &call.outputs[0], [batch, target, width], &tiles);
         let staged = staged_times(streams.iter().map(|stream| stream.source));
         let kernel = call.kernels.kernel(&format!("fuse_{}_{}", self.dtype, times.dtype()))?;
         let launch = Launch {

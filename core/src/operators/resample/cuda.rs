@@ -4,12 +4,12 @@ use robocache_kernels::limits;
 
 use super::{
     ResampleProblem, ResampleShape,
-    tiles::{Block, Row, targets_per_tile},
+    tiles::{Block, Row, Tiles},
 };
 use crate::cuda::{Call, CudaError, CudaProblem, DeviceTensor, KernelArgument, Launch, Start};
 
 /// What resamples a wide batch fastest.
-const BLOCK: Block = Block { threads: 256, accesses_per_thread: 4 };
+const BLOCK: Block = Block { threads: 256, accesses_per_thread: 4, tiles_per_multiprocessor: 4 };
 
 impl CudaProblem for ResampleProblem {
     fn enqueue(&self, call: Call<'_>) -> Result<(), CudaError> {
@@ -20,10 +20,11 @@ impl CudaProblem for ResampleProblem {
         let [samples, source_times, targets] = call.inputs else { unreachable!("a session checks the inputs") };
         let threads = call.geometry.threads.unwrap_or(BLOCK.threads);
         let row = Row { bytes: channels * self.dtype.size_bytes() };
-        let tile = targets_per_tile(&[row], batch, target, Block { threads, ..BLOCK }, &call)[0];
+        let tiles = Tiles::choose(&[row], batch, target, Block { threads, ..BLOCK }, &call);
+        let tile = tiles.targets[0];
         let tiles_per_batch = (target as u64).div_ceil(tile);
         let stream = StreamArgument::new(samples, source_times, [source, channels], 0, tile);
-        let timeline = TimelineArgument::new(targets, &call.outputs[0], [batch, target, channels]);
+        let timeline = TimelineArgument::new(targets, &call.outputs[0], [batch, target, channels], &tiles);
         let staged = staged_times([source]);
         let kernel = call.kernels.kernel(&format!("resample_{}_{}", self.dtype, times.dtype()))?;
         let launch = Launch {
@@ -94,19 +95,26 @@ pub(crate) struct TimelineArgument {
     batch_count: u64,
     target_count: u64,
     width: u64,
+    fetches_ahead: u64,
 }
 
-// SAFETY: five words, as the C++ type.
+// SAFETY: six words, as the C++ type.
 unsafe impl KernelArgument for TimelineArgument {}
 
 impl TimelineArgument {
-    pub(crate) fn new(targets: &DeviceTensor, output: &DeviceTensor, [batch, target, width]: [usize; 3]) -> Self {
+    pub(crate) fn new(
+        targets: &DeviceTensor,
+        output: &DeviceTensor,
+        [batch, target, width]: [usize; 3],
+        tiles: &Tiles,
+    ) -> Self {
         Self {
             targets: targets.address(),
             output: output.address(),
             batch_count: batch as u64,
             target_count: target as u64,
             width: width as u64,
+            fetches_ahead: tiles.fetch_ahead.into(),
         }
     }
 }
@@ -118,7 +126,7 @@ mod tests {
     #[test]
     fn arguments_have_the_size_of_their_declarations() {
         assert_eq!(size_of::<StreamArgument>(), 48);
-        assert_eq!(size_of::<TimelineArgument>(), 40);
+        assert_eq!(size_of::<TimelineArgument>(), 48);
     }
 
     #[test]

@@ -4,9 +4,6 @@ use robocache_kernels::limits;
 
 use crate::cuda::Call;
 
-/// Tiles for each multiprocessor below which tiles are made smaller, so that all of them have some.
-const TILES_PER_MULTIPROCESSOR: u64 = 4;
-
 /// One row of a stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
@@ -21,43 +18,60 @@ impl Row {
     }
 }
 
-/// The work that a block takes at a time.
+/// The work that a block takes at a time, and how many such pieces there should be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block {
     /// Its threads.
     pub(crate) threads: u32,
     /// Accesses of each thread for one tile, if there is work enough: then the search at a tile's beginning hardly counts.
     pub(crate) accesses_per_thread: u64,
+    /// Tiles for each multiprocessor below which tiles are made smaller, so that all of them have some, and about as many.
+    pub(crate) tiles_per_multiprocessor: u64,
 }
 
-/// The targets of a tile, for each of some streams that are interpolated at `target` targets in each of `batch` batches.
-pub(crate) fn targets_per_tile(rows: &[Row], batch: usize, target: usize, block: Block, call: &Call<'_>) -> Vec<u64> {
-    match call.geometry.targets_per_tile {
-        Some(tile) => rows.iter().map(|_| u64::from(tile).clamp(1, limits::TARGETS_PER_TILE)).collect(),
-        None => {
-            let wanted = TILES_PER_MULTIPROCESSOR * u64::from(call.kernels.context().properties().multiprocessors);
-            choose(rows, batch as u64, target as u64, block, wanted)
+/// How the streams of a call are cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tiles {
+    /// The targets of a tile of each stream.
+    pub(crate) targets: Vec<u64>,
+    /// Whether tiles are so large that rows should be asked for before they are read.
+    pub(crate) fetch_ahead: bool,
+}
+
+impl Tiles {
+    /// For streams with such rows that are interpolated at `target` targets in each of `batch` batches.
+    pub(crate) fn choose(rows: &[Row], batch: usize, target: usize, block: Block, call: &Call<'_>) -> Self {
+        match call.geometry.targets_per_tile {
+            Some(tile) => {
+                let tile = u64::from(tile).clamp(1, limits::TARGETS_PER_TILE);
+                // Both ways of reading rows are among the geometries.
+                Self { targets: vec![tile; rows.len()], fetch_ahead: tile > 1 }
+            }
+            None => {
+                let multiprocessors = u64::from(call.kernels.context().properties().multiprocessors);
+                Self::of_work(rows, batch as u64, target as u64, block, multiprocessors)
+            }
         }
     }
-}
 
-fn choose(rows: &[Row], batch: u64, target: u64, block: Block, wanted_tiles: u64) -> Vec<u64> {
-    let mut accesses_per_thread = block.accesses_per_thread;
-    loop {
-        let tiles: Vec<u64> = rows
-            .iter()
-            .map(|row| {
-                let most = (u64::from(block.threads) * accesses_per_thread / row.accesses())
-                    .clamp(1, limits::TARGETS_PER_TILE);
-                // No tile much smaller than the others.
-                target.div_ceil(target.div_ceil(most))
-            })
-            .collect();
-        let count: u64 = tiles.iter().map(|tile| batch * target.div_ceil(*tile)).sum();
-        if accesses_per_thread == 1 || count >= wanted_tiles {
-            return tiles;
+    fn of_work(rows: &[Row], batch: u64, target: u64, block: Block, multiprocessors: u64) -> Self {
+        let mut accesses_per_thread = block.accesses_per_thread;
+        loop {
+            let targets: Vec<u64> = rows
+                .iter()
+                .map(|row| {
+                    let most = (u64::from(block.threads) * accesses_per_thread / row.accesses())
+                        .clamp(1, limits::TARGETS_PER_TILE);
+                    // No tile much smaller than the others.
+                    target.div_ceil(target.div_ceil(most))
+                })
+                .collect();
+            let count: u64 = targets.iter().map(|tile| batch * target.div_ceil(*tile)).sum();
+            if accesses_per_thread == 1 || count >= block.tiles_per_multiprocessor * multiprocessors {
+                return Self { targets, fetch_ahead: accesses_per_thread == block.accesses_per_thread };
+            }
+            accesses_per_thread /= 2;
         }
-        accesses_per_thread /= 2;
     }
 }
 
@@ -65,29 +79,32 @@ fn choose(rows: &[Row], batch: u64, target: u64, block: Block, wanted_tiles: u64
 mod tests {
     use super::*;
 
-    fn tiles(bytes: &[usize], batch: u64, target: u64, threads: u32) -> Vec<u64> {
+    fn tiles(bytes: &[usize], batch: u64, target: u64, threads: u32) -> Tiles {
         let rows: Vec<Row> = bytes.iter().map(|&bytes| Row { bytes }).collect();
-        choose(&rows, batch, target, Block { threads, accesses_per_thread: 16 }, 4 * 132)
+        let block = Block { threads, accesses_per_thread: 16, tiles_per_multiprocessor: 4 };
+        Tiles::of_work(&rows, batch, target, block, 132)
     }
 
     #[test]
     fn much_work_makes_large_tiles_of_equal_size() {
-        assert_eq!(tiles(&[512], 1024, 256, 256), [128]);
-        assert_eq!(tiles(&[64], 4096, 250, 256), [250]);
-        assert_eq!(tiles(&[1024, 256, 128], 1024, 128, 128), [32, 128, 128]);
+        let large = |targets: &[u64]| Tiles { targets: targets.to_vec(), fetch_ahead: true };
+        assert_eq!(tiles(&[512], 1024, 256, 256), large(&[128]));
+        assert_eq!(tiles(&[64], 4096, 250, 256), large(&[250]));
+        assert_eq!(tiles(&[1024, 256, 128], 1024, 128, 128), large(&[32, 128, 128]));
     }
 
     #[test]
     fn little_work_is_spread_over_the_gpu() {
-        assert_eq!(tiles(&[512], 32, 256, 256), [8]);
-        assert_eq!(tiles(&[64], 8, 64, 256), [64]);
-        assert_eq!(tiles(&[1024, 256, 128], 4, 128, 128), [2, 8, 16]);
+        let small = |targets: &[u64]| Tiles { targets: targets.to_vec(), fetch_ahead: false };
+        assert_eq!(tiles(&[512], 32, 256, 256), small(&[8]));
+        assert_eq!(tiles(&[64], 8, 64, 256), small(&[64]));
+        assert_eq!(tiles(&[1024, 256, 128], 4, 128, 128), small(&[2, 8, 16]));
     }
 
     #[test]
     fn extremes_stay_legal() {
-        assert_eq!(tiles(&[1 << 20], 1, 7, 256), [1]);
-        assert_eq!(tiles(&[2], 1, 1, 1), [1]);
-        assert_eq!(tiles(&[1], 1_000_000, 100_000, 1024), [256]);
+        assert_eq!(tiles(&[1 << 20], 1, 7, 256).targets, [1]);
+        assert_eq!(tiles(&[2], 1, 1, 1).targets, [1]);
+        assert_eq!(tiles(&[1], 1_000_000, 100_000, 1024).targets, [256]);
     }
 }
