@@ -30,14 +30,14 @@ pub enum GoldenFlaw {
     Malformed(String),
     /// Its bytes are not those that were written.
     #[error(
-        "it was altered: {0}. Goldens of a release are never changed: `git checkout` brings them back, and a change that \
-         is wanted is approved in `suites.backward_compat.approved` of the matrix"
+        "it was altered: {0}. Goldens of a release are never changed: `git checkout` brings them back, and a change \
+         that is wanted is approved in `suites.backward_compat.approved` of the matrix"
     )]
     Altered(String),
     /// A later version of this program wrote it.
     #[error(
-        "version {found} of goldens is newer than {VERSION}, the newest that this program reads; use the version of the \
-         program that wrote them, or a later one"
+        "version {found} of goldens is newer than {VERSION}, the newest that this program reads; use the version of \
+         the program that wrote them, or a later one"
     )]
     Newer {
         /// Its version.
@@ -48,8 +48,8 @@ pub enum GoldenFlaw {
     Nameless(String),
     /// The release has goldens.
     #[error(
-        "release {0} has goldens, which are never written again; raise the version of the workspace for a new release, and \
-         approve what has changed since this one in `suites.backward_compat.approved` of the matrix"
+        "release {0} has goldens, which are never written again; raise the version of the workspace for a new release, \
+         and approve what has changed since this one in `suites.backward_compat.approved` of the matrix"
     )]
     Exists(String),
     /// The matrix does not say what to write.

@@ -1,9 +1,9 @@
 //! Goldens: what a release made of which inputs, kept so that every later program can be held against it.
 //!
-//! The corpus of a release is the folder `goldens/RELEASE` beside the matrix: one safetensors file for each golden, with
-//! its inputs as well as its outputs, so that a changed generator cannot hide a changed operator; and `manifest.json`,
-//! which lists them with their hashes. The matrix names each release with the hash of that manifest. Nothing in a corpus
-//! is ever changed: [`write`](GoldenCommand) refuses a release that has one.
+//! The corpus of a release is the folder `goldens/RELEASE` beside the matrix: one safetensors file for each golden,
+//! with its inputs as well as its outputs, so that a changed generator cannot hide a changed operator; and
+//! `manifest.json`, which lists them with their hashes. The matrix names each release with the hash of that manifest.
+//! Nothing in a corpus is ever changed: [`write`](GoldenCommand) refuses a release that has one.
 //!
 //! | step      | from                                     | to                           | in         |
 //! |-----------|------------------------------------------|------------------------------|------------|

@@ -25,8 +25,8 @@ pub(super) struct Written {
     pub(super) bytes: usize,
 }
 
-/// Writes what the matrix says under `goldens`, computed on the CPU and held against the reference. The files appear all
-/// at once, or not at all.
+/// Writes what the matrix says under `goldens`, computed on the CPU and held against the reference. The files appear
+/// all at once, or not at all.
 pub(super) fn write(
     registry: &Registry,
     matrix: &Matrix,

@@ -315,7 +315,7 @@ fn choice(words: &[&str]) -> Schema {
 }
 
 fn hashes(_: &mut SchemaGenerator) -> Schema {
-    let hash = serde_json::json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" });
+    let hash = serde_json::json!({ "type": "string", "minLength": 64 });
     json_schema!({ "type": "object", "additionalProperties": hash })
 }
 

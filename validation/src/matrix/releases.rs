@@ -1,4 +1,5 @@
-//! What the matrix says of earlier releases: which there are, what goldens are made of, and which changes were approved.
+//! What the matrix says of earlier releases: which there are, what goldens are made of, and which changes were
+//! approved.
 
 use super::{
     Diagnostic,

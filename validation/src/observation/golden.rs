@@ -10,8 +10,8 @@ use super::disturbances;
 pub struct GoldenFacts {
     /// Output elements that were compared.
     pub elements: u64,
-    /// Why the golden means nothing to the operator any more, such as an argument that it does not take; nothing was run
-    /// then.
+    /// Why the golden means nothing to the operator any more, such as an argument that it does not take; nothing was
+    /// run then.
     pub incompatible: Option<String>,
     /// Outputs whose bits are not those of the release, with the first differing element of each.
     pub differences: Vec<Comparison>,

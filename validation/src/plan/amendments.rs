@@ -34,7 +34,7 @@ impl<'a> Amendments<'a> {
                 return Err(matrix.source.diagnostic(expiry.place, message).help(help));
             }
         }
-        for approval in matrix.approvals.iter().filter(|approval| approval.expires.date < today) {
+        if let Some(approval) = matrix.approvals.iter().find(|approval| approval.expires.date < today) {
             let message = format!("this approval expired on {}", approval.expires.date);
             let help = "make the bits those of the release again, or renew it with a reason that still holds";
             return Err(matrix.source.diagnostic(approval.expires.place, message).label(&approval.reason).help(help));

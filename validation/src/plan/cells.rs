@@ -48,7 +48,8 @@ struct Part<'a> {
     dtype: DType,
 }
 
-/// The cells of one profile in order; `machine` has the goldens among them. Selection by selection, then by the parts of the name from left to right.
+/// The cells of one profile in order: selection by selection, then by the parts of the name from left to right. The
+/// goldens among them are those that `machine` has.
 pub(super) fn drafts(
     matrix: &Matrix,
     budgets: &Budgets<'_>,
@@ -83,8 +84,9 @@ pub(super) fn drafts(
         }
         if drafts.len() == before {
             let message = format!("this selection of `{}` has no cell", profile.name);
-            let help = "name `problems`, `datasets` or, for backward_compat, `goldens` that the chosen operators, dtypes and distributions have, and a \
-                        device on which the chosen suites run: launch_count runs on cuda only";
+            let help = "name `problems`, `datasets` or, for backward_compat, `goldens` that the chosen operators, dtypes \
+                        and distributions have, and a device on which the chosen suites run: launch_count runs on \
+                        cuda only";
             return Err(matrix.source.diagnostic(selection.place, message).help(help));
         }
     }

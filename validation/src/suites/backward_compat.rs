@@ -1,5 +1,5 @@
-//! The backward_compat suite: what an operator makes of the inputs of an earlier release, beside what that release made of
-//! them.
+//! The backward_compat suite: what an operator makes of the inputs of an earlier release, beside what that release
+//! made of them.
 
 use std::path::Path;
 
@@ -87,7 +87,12 @@ pub(super) fn with_tensors(
     let generated = problem.generate(distribution, wanted.seed);
     let otherwise = inputs.iter().zip(&generated).filter(|(then, now)| then.bytes() != now.bytes());
     let regenerated_otherwise = otherwise.map(|(then, _)| then.name().to_owned()).collect();
-    Ok(Prepared { problem, inputs, parameters: wanted.parameters.clone(), left: Some(Left { results, regenerated_otherwise }) })
+    Ok(Prepared {
+        problem,
+        inputs,
+        parameters: wanted.parameters.clone(),
+        left: Some(Left { results, regenerated_otherwise }),
+    })
 }
 
 /// The outputs of a problem on the CPU, if they are what they must be: nothing else may become a golden.

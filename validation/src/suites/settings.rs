@@ -93,8 +93,8 @@ impl SuiteSettings {
             }
             (Self::BackwardCompat(this), Self::BackwardCompat(other)) => {
                 let BackwardCompatSettings { changed_results, changed_inputs } = this;
-                changed_results.is_some() > other.changed_results.is_some()
-                    || changed_inputs.is_some() > other.changed_inputs.is_some()
+                (changed_results.is_some() && other.changed_results.is_none())
+                    || (changed_inputs.is_some() && other.changed_inputs.is_none())
             }
             (Self::Performance(this), Self::Performance(other)) => this.is_looser_than(other),
             (
