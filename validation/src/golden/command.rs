@@ -7,7 +7,8 @@ use robocache_core::registry::Registry;
 use super::{
     arguments::{GoldenArguments, GoldenCommand},
     corpus::Corpus,
-    error::GoldenFlaw,
+    entry::Stored,
+    error::{GoldenError, GoldenFlaw},
     file::read,
     write::{Written, write},
 };
@@ -43,7 +44,7 @@ fn check(registry: &Registry, arguments: &GoldenArguments) -> Result<Exit, Stop>
     let mut unusable = 0;
     for corpus in corpora {
         let goldens = &corpus.manifest.goldens;
-        let flaws = goldens.iter().filter_map(|stored| read(&corpus.path(&stored.golden), &stored.blake3).err());
+        let flaws = goldens.iter().filter_map(|stored| flaw(&corpus, stored));
         let before = unusable;
         for flaw in flaws {
             unusable += 1;
@@ -56,6 +57,16 @@ fn check(registry: &Registry, arguments: &GoldenArguments) -> Result<Exit, Stop>
     match unusable {
         0 => Ok(Exit::Passed),
         files => Err(GoldenFlaw::Unusable { files }.of(&path).into()),
+    }
+}
+
+/// What is wrong with the file of a golden.
+fn flaw(corpus: &Corpus, stored: &Stored) -> Option<GoldenError> {
+    let path = corpus.path(&stored.golden);
+    match read(&path, &stored.blake3) {
+        Ok(found) if found.golden == stored.golden => None,
+        Ok(_) => Some(GoldenFlaw::Altered("it is another golden than the manifest says".to_owned()).of(&path)),
+        Err(error) => Some(error),
     }
 }
 

@@ -75,15 +75,23 @@ pub(crate) fn forge(project: &Project, role: &str, tensor: &str) {
     bytes[at..at + 64].copy_from_slice(tensor_after.as_bytes());
     fs::write(&path, &bytes).unwrap();
 
-    let manifest = folder(project).join("manifest.json");
-    let hash_of_manifest = || blake3::hash(&fs::read(&manifest).unwrap()).to_hex().to_string();
-    let manifest_before = hash_of_manifest();
-    replace(&manifest, &old_hash, blake3::hash(&bytes).to_hex().as_str());
     // Another golden may be fed the same bytes.
-    let text = fs::read_to_string(&manifest).unwrap();
-    fs::write(&manifest, text.replace(tensor_before.as_str(), tensor_after.as_str())).unwrap();
-    replace(project.matrix(), &manifest_before, &hash_of_manifest());
+    let new_hash = blake3::hash(&bytes).to_hex();
+    rewrite_manifest(project, |text| {
+        text.replace(&old_hash, &new_hash).replace(tensor_before.as_str(), tensor_after.as_str())
+    });
     golden::read(&path, blake3::hash(&bytes).to_hex().as_str()).expect("a forgery that nothing tells from a golden");
+}
+
+/// Changes the manifest, and its hash in the matrix.
+pub(crate) fn rewrite_manifest(project: &Project, change: impl FnOnce(&str) -> String) {
+    let manifest = folder(project).join("manifest.json");
+    let before = fs::read_to_string(&manifest).unwrap();
+    let after = change(&before);
+    assert_ne!(before, after);
+    fs::write(&manifest, &after).unwrap();
+    let hash = |text: &str| blake3::hash(text.as_bytes()).to_hex().to_string();
+    replace(project.matrix(), &hash(&before), &hash(&after));
 }
 
 /// The record of [`CELL`] in the only run.

@@ -8,7 +8,7 @@ use validation::{
 };
 
 use crate::{
-    corpus::{CELL, GOLDEN, folder, forge, golden, record_of_cell, released},
+    corpus::{CELL, GOLDEN, folder, forge, golden, record_of_cell, released, rewrite_manifest},
     project::{Ended, Project, program},
 };
 
@@ -58,6 +58,21 @@ fn a_changed_generator_is_found_though_the_operator_is_fed_the_old_inputs() {
     assert_eq!(ended.code, Some(1), "{}", ended.printed());
     let reason = format!("{:?}", record_of_cell(&project).verdict);
     assert!(reason.contains("the generator gives another `tt` for the same seed"), "{reason}");
+}
+
+#[test]
+fn a_golden_that_its_operator_does_not_take_any_more_fails() {
+    let project = released();
+    // As if problems of so many samples had other inputs now.
+    rewrite_manifest(&project, |text| text.replacen(r#""s":5"#, r#""s":6"#, 1));
+    let ended = project.run(&["backward_compat"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.printed());
+    let verdict = record_of_cell(&project).verdict;
+    let Verdict::Fail { reason } = &verdict else { panic!("{verdict:?}") };
+    assert!(reason.starts_with("not as release 0.9.0: no longer accepted: `x` is f32[2, 5, 3]"), "{reason}");
+    let checked = golden(&project, &["check"]);
+    assert_eq!(checked.code, Some(1), "{}", checked.printed());
+    assert!(checked.stdout.contains("another golden than the manifest says"), "{}", checked.printed());
 }
 
 #[test]
