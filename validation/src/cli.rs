@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use libtest_mimic::FormatSetting;
 use robocache_core::timing::Series;
 
-use crate::bundle::{MinimizeArguments, PostmortemArguments, ReplayArguments};
+use crate::{
+    bundle::{MinimizeArguments, PostmortemArguments, ReplayArguments},
+    golden::GoldenCommand,
+};
 
 /// What the program is asked to do.
 #[derive(Debug, clap::Parser)]
@@ -52,6 +55,9 @@ pub enum Command {
     Minimize(MinimizeArguments),
     /// Draft a postmortem from a bundle: facts are filled in, headings left for people.
     Postmortem(PostmortemArguments),
+    /// Write the goldens of a release, or look at those of earlier ones.
+    #[command(subcommand)]
+    Golden(GoldenCommand),
     /// Print the JSON Schema of the matrix, for editors and checkers.
     Schema,
     /// Print what this machine has, as planning sees it.

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     ffi::OsString,
     io,
+    path::PathBuf,
     sync::{
         Mutex, PoisonError,
         mpsc::{self, Sender},
@@ -43,12 +44,14 @@ pub enum ExecutionError {
     Supervisor(#[from] io::Error),
 }
 
-/// A cell to be executed, and its recording.
+/// A cell to be executed, and the files that it reads.
 pub struct Selected<'a> {
     /// The cell and whether it can run.
     pub planned: &'a PlannedCell,
     /// Its recorded input, if it has one.
     pub recording: Option<Recording>,
+    /// The file of its golden, if its input is one.
+    pub golden: Option<PathBuf>,
 }
 
 /// How cells are executed and shown.
@@ -100,7 +103,7 @@ pub fn execute(
 
 fn run_cells(scribe: &Scribe<'_>, rest: Vec<Selected<'_>>, supervisor: &Supervisor, retries: u32) -> Execution {
     let mut jobs = Vec::new();
-    for Selected { planned, recording } in rest {
+    for Selected { planned, recording, golden } in rest {
         match &planned.skip {
             Some(reason) => {
                 let verdict = Verdict::Skip { reason: reason.clone() };
@@ -108,7 +111,8 @@ fn run_cells(scribe: &Scribe<'_>, rest: Vec<Selected<'_>>, supervisor: &Supervis
             }
             None => {
                 let (index, cell) = (jobs.len(), planned.cell.clone());
-                let attached = Attached { recording, inputs: None, exhibit: Some(scribe.keeper.exhibit(index)) };
+                let exhibit = Some(scribe.keeper.exhibit(index));
+                let attached = Attached { recording, golden, inputs: None, exhibit };
                 jobs.push(Job { index, cell, attached });
             }
         }

@@ -22,6 +22,7 @@ pub mod evidence;
 pub mod execution;
 pub mod exit;
 pub mod gate;
+pub mod golden;
 mod locations;
 pub mod machine;
 pub mod matrix;
@@ -97,7 +98,7 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     let run = evidence::open(&locations.output, &matrix, (*kind, profile), &machine, arguments)?;
     let workers = subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref());
     let supervisor = execution::start_supervisor(&machine, *kind, &arguments.selection, workers)?;
-    let jobs = selected.iter().map(|planned| locations.attach_recording(&matrix, planned)).collect();
+    let jobs = selected.iter().map(|planned| locations.attach(&matrix, &machine, planned)).collect();
     let manner = Manner { retries: matrix.find(*kind, profile)?.retries, quiet: arguments.is_quiet() };
     let execution = execution::execute(&run, jobs, &supervisor, manner)?;
     drop(supervisor);
@@ -120,7 +121,12 @@ fn plan(registry: &Registry, ask: &Ask) -> Result<(Locations, Matrix, Machine, P
     // A subject's kernels have names of their own, of which a budget may name any.
     let registry = if subject.is_some() { with_unknown_kernels(registry) } else { registry.clone() };
     let matrix = Matrix::read(&locations.matrix, &registry)?;
-    let machine = Machine { datasets: locations.recordings(&matrix), subject, ..Machine::probe() };
+    let machine = Machine {
+        datasets: locations.recordings(&matrix),
+        goldens: golden::corpora(&locations.goldens, &matrix),
+        subject,
+        ..Machine::probe()
+    };
     let plan = Plan::expand_of(ask.kind, &matrix, profile, &machine, &registry, Zoned::now().date())?;
     Ok((locations, matrix, machine, plan))
 }

@@ -12,7 +12,7 @@ use crate::{
     Ask, Stop, bundle,
     cli::{BenchArguments, Cli, Command, WorkerArguments},
     exit::Exit,
-    gate,
+    gate, golden,
     machine::Machine,
     matrix::{self, Kind},
     numbers, subject, suites, validate, worker,
@@ -60,6 +60,7 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
                 Exit::HarnessFailed
             }
         },
+        Some(Command::Golden(command)) => shown(golden::golden(registry, &command)),
         Some(Command::Schema) => print(&matrix::schema(registry)),
         Some(Command::Machine) => print(&Machine::probe()),
         Some(Command::Repro(arguments)) => shown(bundle::replay_bundle(registry, &arguments)),

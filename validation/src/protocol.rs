@@ -57,6 +57,8 @@ pub enum Request {
 pub struct Attached {
     /// Its recorded input, if it has one, with the file resolved.
     pub recording: Option<Recording>,
+    /// The file of its golden, if its input is one.
+    pub golden: Option<PathBuf>,
     /// The bundle whose inputs it is executed on, where that holds any.
     pub inputs: Option<GivenInputs>,
     /// Where the worker leaves the tensors behind a failure.

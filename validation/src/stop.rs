@@ -9,6 +9,7 @@ use crate::{
     execution::ExecutionError,
     exit::Exit,
     gate::GateError,
+    golden::GoldenError,
     locations::LocationError,
     matrix::Diagnostic,
     numbers::NumbersError,
@@ -62,6 +63,9 @@ pub enum Stop {
     /// A report cannot be written.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Goldens cannot be used or written.
+    #[error(transparent)]
+    Golden(#[from] GoldenError),
     /// Two programs could not be compared.
     #[error(transparent)]
     Gate(#[from] GateError),
@@ -95,6 +99,7 @@ impl Stop {
             | Self::Numbers(_) => Exit::BadInput,
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
             Self::Gate(error) => error.exit(),
+            Self::Golden(error) => error.exit(),
             Self::Run(_)
             | Self::Execution(_)
             | Self::Append(_)
@@ -122,6 +127,7 @@ impl Stop {
             | Self::Junit(_)
             | Self::Storage(_)
             | Self::Gate(_)
+            | Self::Golden(_)
             | Self::Bundle(_)
             | Self::Numbers(_)
             | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),

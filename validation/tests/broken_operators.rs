@@ -8,6 +8,8 @@
 mod bundles;
 #[path = "broken_operators/defects.rs"]
 mod defects;
+#[path = "broken_operators/goldens.rs"]
+mod goldens;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         })
         .with_kind("needs an NVIDIA GPU and CUPTI")
         .with_ignored_flag(usable_gpus().is_err() || Cupti::load().is_err()),
+        Trial::test("every_defect_fails_against_its_goldens", goldens::every_defect_fails),
         Trial::test("every_bundle_gives_the_same_bits", bundles::every_bundle_gives_the_same_bits),
         Trial::test("a_minimised_bundle_is_small_and_gives_the_same_bits", bundles::minimised_bundles_are_small),
         Trial::test("a_counterexample_is_replayed_on_its_own_inputs", bundles::counterexamples_are_replayed),

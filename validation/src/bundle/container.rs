@@ -49,7 +49,7 @@ fn metadata(key: &str, text: &str) -> Option<HashMap<String, String>> {
 }
 
 /// The bytes of a file of these tensors, with this text under this key.
-pub(super) fn encode(key: &str, text: &str, tensors: &[Held<'_>]) -> Result<Vec<u8>, Flaw> {
+pub(crate) fn encode(key: &str, text: &str, tensors: &[Held<'_>]) -> Result<Vec<u8>, Flaw> {
     serialize(stored(tensors), metadata(key, text)).map_err(malformed)
 }
 
@@ -59,7 +59,7 @@ pub(super) fn write(path: &Path, key: &str, text: &str, tensors: &[Held<'_>]) ->
 }
 
 /// The text under `key` of a file that is whole and has no other.
-pub(super) fn text(bytes: &[u8], key: &str) -> Result<String, Flaw> {
+pub(crate) fn text(bytes: &[u8], key: &str) -> Result<String, Flaw> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
     let mut texts = header.metadata().clone().unwrap_or_default();
     match (texts.remove(key), texts.is_empty()) {
@@ -70,7 +70,7 @@ pub(super) fn text(bytes: &[u8], key: &str) -> Result<String, Flaw> {
 
 /// Fills in the payloads of the tensors that are stored, and fails unless `bytes` are exactly what [`encode`] makes of them
 /// and of `text`, and every hash is right.
-pub(super) fn fill(bytes: &[u8], key: &str, text: &str, tensors: &mut [Held<'_>]) -> Result<(), Flaw> {
+pub(crate) fn fill(bytes: &[u8], key: &str, text: &str, tensors: &mut [Held<'_>]) -> Result<(), Flaw> {
     let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
     for held in tensors.iter_mut().filter(|held| held.entry.stored) {
         let name = held.entry.key();

@@ -121,10 +121,14 @@ fn is_kept(failure: &Failure<'_>) -> Option<Result<(), &'static str>> {
                 Observation::Performance(facts) if facts.wrong_output.is_none() => {
                     Err("a time that is too long has no bits to replay")
                 }
+                Observation::BackwardCompat(facts) if facts.incompatible.is_some() => {
+                    Err("a golden that its operator does not take has no bits to replay")
+                }
                 Observation::InputRejected { .. } => Err("the recording was rejected before it became inputs"),
                 Observation::Determinism(_)
                 | Observation::Accuracy(_)
                 | Observation::LaunchCount(_)
+                | Observation::BackwardCompat(_)
                 | Observation::Performance(_)
                 | Observation::OperatorFailed(_)
                 | Observation::Panicked { .. } => Ok(()),

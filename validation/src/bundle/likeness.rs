@@ -68,6 +68,7 @@ fn is_count(outcome: &Outcome) -> bool {
             Observation::LaunchCount(_) => true,
             Observation::Determinism(_)
             | Observation::Accuracy(_)
+            | Observation::BackwardCompat(_)
             | Observation::Performance(_)
             | Observation::OperatorFailed(_)
             | Observation::Panicked { .. }
@@ -83,6 +84,7 @@ fn is_ladder(outcome: &Outcome) -> bool {
             Observation::Determinism(_) => true,
             Observation::LaunchCount(_)
             | Observation::Accuracy(_)
+            | Observation::BackwardCompat(_)
             | Observation::Performance(_)
             | Observation::OperatorFailed(_)
             | Observation::Panicked { .. }

@@ -20,7 +20,7 @@
 
 mod arguments;
 mod command;
-mod container;
+pub(crate) mod container;
 mod error;
 mod exhibit;
 mod keep;
@@ -44,8 +44,9 @@ pub use keep::encode;
 pub(crate) use keep::{Failure, Keeper};
 pub use likeness::{Likeness, compare};
 pub use manifest::{Manifest, VERSION};
-pub(crate) use read::given_inputs;
 pub use read::{Bundle, parse, read};
+pub(crate) use read::{bytes_of, given_inputs};
 pub use subject::SubjectIdentity;
+pub(crate) use tensors::check_entries;
 pub use tensors::{Held, Role, TensorEntry};
 pub use way::way;

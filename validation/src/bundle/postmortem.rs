@@ -121,6 +121,7 @@ fn first_difference(bundle: &Bundle) -> Option<Comparison> {
         Outcome::Observed(observation) => match &**observation {
             Observation::Determinism(facts) => facts.rungs.iter().flat_map(|rung| &rung.differences).find(differs),
             Observation::Accuracy(facts) => facts.outputs.iter().chain(&facts.unwritten).find(differs),
+            Observation::BackwardCompat(facts) => facts.differences.iter().find(differs),
             Observation::LaunchCount(_)
             | Observation::Performance(_)
             | Observation::OperatorFailed(_)

@@ -63,7 +63,7 @@ pub fn parse(bytes: &[u8]) -> Result<Bundle, Flaw> {
 }
 
 /// The bytes of a regular file within [`FILE_LIMIT_BYTES`]; links are not followed.
-pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>, Flaw> {
+pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>, Flaw> {
     // Without O_NONBLOCK, opening a named pipe waits for its writer, perhaps for ever.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let opened = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);

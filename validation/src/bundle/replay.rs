@@ -55,7 +55,7 @@ impl Replayer {
     pub(super) fn replay(&self, path: &Path, hash: &str, replay: &Cell) -> Result<Option<Replayed>, Stop> {
         let exhibit = self.scratch.path().join("exhibit.safetensors");
         let inputs = GivenInputs { path: std::path::absolute(path)?, hash: hash.to_owned() };
-        let attached = Attached { recording: None, inputs: Some(inputs), exhibit: Some(exhibit.clone()) };
+        let attached = Attached { recording: None, golden: None, inputs: Some(inputs), exhibit: Some(exhibit.clone()) };
         let job = Job { index: 0, cell: replay.clone(), attached };
         let outcome = std::sync::Mutex::new(None);
         let execution = self.supervisor.execute(&[job], &|event| match event {
@@ -86,7 +86,10 @@ pub(super) fn shortfall(replay: &Cell, machine: &Machine) -> Option<String> {
         (Device::Cuda, true) => Some(format!("cuda: {}", machine.cuda_absence())),
         (Device::Cuda, false) => match &replay.suite {
             SuiteSettings::LaunchCount(_) => machine.cupti.as_ref().err().map(|reason| format!("cupti: {reason}")),
-            SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_) | SuiteSettings::Performance(_) => None,
+            SuiteSettings::Determinism(_)
+            | SuiteSettings::Accuracy(_)
+            | SuiteSettings::BackwardCompat(_)
+            | SuiteSettings::Performance(_) => None,
         },
     }
 }

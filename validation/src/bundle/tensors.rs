@@ -121,7 +121,7 @@ impl TensorEntry {
 }
 
 /// Fails unless these entries could be those of a bundle; `regenerable` says whether a seed gives the inputs back.
-pub(super) fn check_entries(entries: &[TensorEntry], regenerable: bool) -> Result<(), Flaw> {
+pub(crate) fn check_entries(entries: &[TensorEntry], regenerable: bool) -> Result<(), Flaw> {
     if entries.len() > COUNT_LIMIT {
         return Err(Flaw::absurd("the number of tensors", entries.len(), "there are 256 at most"));
     }

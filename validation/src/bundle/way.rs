@@ -1,7 +1,7 @@
 //! In which way a cell failed: coarser than its bits, finer than its verdict.
 
 use crate::{
-    observation::{AccuracyFacts, DeterminismFacts, Observation, Outcome},
+    observation::{AccuracyFacts, DeterminismFacts, GoldenFacts, Observation, Outcome},
     verdict::Verdict,
 };
 
@@ -27,6 +27,7 @@ fn observed(observation: &Observation, reason: &str) -> String {
         Observation::Determinism(facts) => determinism(facts),
         Observation::Accuracy(facts) => accuracy(facts).to_owned(),
         Observation::LaunchCount(_) => format!("launches: {}", without_numbers(reason)),
+        Observation::BackwardCompat(facts) => golden(facts).to_owned(),
         Observation::Performance(facts) if facts.wrong_output.is_some() => "wrong after timed calls".to_owned(),
         Observation::Performance(_) => "too slow".to_owned(),
         Observation::OperatorFailed(failure) => format!("returns an error: {}", without_numbers(&failure.message)),
@@ -57,6 +58,22 @@ fn accuracy(facts: &AccuracyFacts) -> &'static str {
         "wrong values for another problem"
     } else {
         "accepts what must be rejected"
+    }
+}
+
+fn golden(facts: &GoldenFacts) -> &'static str {
+    if facts.incompatible.is_some() {
+        "no longer takes the inputs of a release"
+    } else if facts.mutated_input.is_some() {
+        "changes an input"
+    } else if facts.guard_violation.is_some() {
+        "writes beside a tensor"
+    } else if !facts.differences.is_empty() {
+        "other results than a release's"
+    } else if !facts.regenerated_otherwise.is_empty() {
+        "other generated inputs than a release's"
+    } else {
+        "an approved change is not there"
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn look() -> Machine {
         cupti: described(Cupti::load().map(Cupti::path)),
         nccl: described(NCCL.load().as_ref().map(|library| &*library.path)),
         datasets: BTreeMap::new(),
+        goldens: BTreeMap::new(),
         subject: None,
     }
 }

@@ -1,5 +1,6 @@
 //! From records to bytes: each format is a peer, and none sees a device or judges.
 
+pub mod approvals;
 pub mod chart;
 pub mod junit;
 pub mod ladder;

@@ -24,7 +24,7 @@ pub(super) fn observe(
     prepared: &Prepared,
     digest_in_fresh_process: &dyn Fn() -> Result<OutputHashes, String>,
 ) -> Result<(DeterminismFacts, Option<Witness>), OperatorFailure> {
-    let Prepared { problem, inputs, parameters: _ } = prepared;
+    let Prepared { problem, inputs, .. } = prepared;
     let mut session = open(cell.device, &**problem, inputs).map_err(during("set_up"))?;
     let first = session.run(Variation::Plain { poison: POISON }).map_err(during("first_run"))?;
     let mut ladder = Ladder::new(first);

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use robocache_core::registry::Registry;
 
 use super::{
-    SuiteSettings, accuracy, determinism,
+    SuiteSettings, accuracy, backward_compat, determinism,
     device::{hashes, run_once},
     launch_count, performance,
     prepare::{Prepared, Unprepared, prepare},
@@ -15,7 +15,7 @@ use crate::{
     bundle::{Exhibit, show},
     cell::Cell,
     dataset::Expectation,
-    observation::{LaunchFacts, Observation, OutputHashes, PerformanceFacts},
+    observation::{GoldenFacts, LaunchFacts, Observation, OutputHashes, PerformanceFacts},
     protocol::Attached,
     worker::{digest_in_fresh_process, without_memory_limit},
 };
@@ -26,6 +26,10 @@ pub fn execute(registry: &Registry, cell: &Cell, attached: &Attached) -> Result<
     let prepared = match prepare(registry, cell, attached) {
         Ok(prepared) => prepared,
         Err(Unprepared::Rejected { kind, message }) => return Ok(Observation::InputRejected { kind, message }),
+        Err(Unprepared::Incompatible(reason)) => {
+            let facts = GoldenFacts { incompatible: Some(reason), ..GoldenFacts::default() };
+            return Ok(Observation::BackwardCompat(facts.into()));
+        }
         Err(Unprepared::Impossible(reason)) => return Err(reason),
     };
     let observation = match &cell.suite {
@@ -42,6 +46,11 @@ pub fn execute(registry: &Registry, cell: &Cell, attached: &Attached) -> Result<
             let witness = (!facts.defects(budget).is_empty()).then(Witness::default);
             (Observation::LaunchCount(facts.into()), witness)
         }),
+        SuiteSettings::BackwardCompat(settings) => match &prepared.left {
+            Some(left) => backward_compat::observe(cell, settings, &prepared, left)
+                .map(|(facts, witness)| (Observation::BackwardCompat(facts.into()), witness)),
+            None => return Err("a cell of a golden came without one".to_owned()),
+        },
         SuiteSettings::Performance(settings) => {
             performance::observe(cell, settings, &prepared).map(|facts: PerformanceFacts| {
                 let witness = facts.wrong_output.is_some().then(Witness::default);
@@ -68,7 +77,7 @@ pub fn execute(registry: &Registry, cell: &Cell, attached: &Attached) -> Result<
 
 /// Shows the inputs of a cell, and then what its outputs must be, without running the code under test.
 pub fn exhibit(registry: &Registry, cell: &Cell, attached: &Attached) -> Result<(), String> {
-    let Prepared { problem, inputs, parameters } =
+    let Prepared { problem, inputs, parameters, left } =
         prepare(registry, cell, attached).map_err(Unprepared::into_message)?;
     let Some(path) = &attached.exhibit else { return Err("it was not said where to leave the exhibit".to_owned()) };
     let replay = Cell { parameters, ..cell.clone() };
@@ -77,6 +86,9 @@ pub fn exhibit(registry: &Registry, cell: &Cell, attached: &Attached) -> Result<
             Exhibit { replay: Cow::Borrowed(&replay), inputs: Cow::Borrowed(&inputs), expected, actual: Vec::new() };
         show(&exhibit, path).map_err(|error| error.to_string())
     };
+    if let Some(left) = left {
+        return shown(left.results);
+    }
     // The reference is the operator's too, and may take its time.
     shown(Vec::new())?;
     shown(nearest(problem.reference(&inputs), problem.outputs()))

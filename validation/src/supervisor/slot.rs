@@ -79,6 +79,7 @@ fn shows_nothing(outcome: &Outcome) -> bool {
             Observation::Determinism(_)
             | Observation::Accuracy(_)
             | Observation::LaunchCount(_)
+            | Observation::BackwardCompat(_)
             | Observation::Performance(_)
             | Observation::InputRejected { .. } => false,
         },
@@ -129,6 +130,7 @@ fn leaves_worker_sound(observation: &Observation) -> bool {
         Observation::Determinism(_)
         | Observation::Accuracy(_)
         | Observation::LaunchCount(_)
+        | Observation::BackwardCompat(_)
         | Observation::Performance(_)
         | Observation::InputRejected { .. } => true,
         Observation::OperatorFailed(failure) => !failure.sticky,

@@ -211,6 +211,7 @@ pub(crate) fn machine() -> Machine {
         cupti: Err("libcupti.so was not found".to_owned()),
         nccl: Err("libnccl.so.2 was not found".to_owned()),
         datasets: Default::default(),
+        goldens: Default::default(),
         subject: None,
     }
 }

@@ -3,20 +3,21 @@
 use std::path::Path;
 
 use anstream::adapter::strip_str;
+use jiff::civil::date;
 use robocache_core::{
     census::{CallCensus, Census, GraphCensus, KernelLaunch},
     compare::{Comparison, UlpHistogram},
 };
 use validation::{
     evidence::Record,
-    observation::{AccuracyFacts, LaunchFacts, Observation, Outcome, RungFacts},
+    observation::{AccuracyFacts, GoldenFacts, LaunchFacts, Observation, Outcome, RungFacts},
     plan::SkipReason,
     report::{
-        ladder, launches,
+        approvals, ladder, launches,
         summary::Summary,
         terminal::{cell_line, conclusion, failure, skips, table},
     },
-    suites::{AccuracySettings, LaunchCountSettings, SuiteSettings},
+    suites::{AccuracySettings, Approval, BackwardCompatSettings, LaunchCountSettings, SuiteSettings},
     verdict::Verdict,
 };
 
@@ -143,6 +144,38 @@ fn the_conclusion_is_the_worst_that_is_true() {
         shown(&every_verdict(), &[requirement]),
     ];
     insta::assert_snapshot!(conclusions.join("\n"));
+}
+
+/// A record of a golden whose results have changed, as was approved.
+fn changed(problem: &str, reason: &str, verdict: Verdict) -> Record {
+    let mut record = record(problem, verdict);
+    let approval = Approval { reason: reason.to_owned(), expires: date(2027, 1, 31), must_be_used: true };
+    record.cell.suite =
+        SuiteSettings::BackwardCompat(BackwardCompatSettings { changed_results: Some(approval), changed_inputs: None });
+    let Some(Outcome::Observed(observation)) = record.outcome else { panic!("{:?}", record.outcome) };
+    let Observation::Determinism(facts) = *observation else { panic!("{observation:?}") };
+    let differences = facts.rungs.into_iter().flat_map(|rung| rung.differences).collect();
+    let facts = GoldenFacts { differences, ..GoldenFacts::default() };
+    record.outcome = Some(Outcome::Observed(Box::new(Observation::BackwardCompat(facts.into()))));
+    record
+}
+
+#[test]
+fn approvals_that_were_needed_are_counted() {
+    let failed = || Verdict::Fail { reason: "differs".to_owned() };
+    // What the fixture's failures have are differences; here they were approved.
+    let passed_by =
+        |problem: &str, reason: &str| Record { verdict: Verdict::Pass, ..changed(problem, reason, failed()) };
+    let records = [
+        passed_by("n1", "ties are rounded to even now"),
+        passed_by("n2", "ties are rounded to even now"),
+        passed_by("n3", "a wider accumulator"),
+        changed("n4", "changed, and failed for something else", failed()),
+        changed("n5", "stale", Verdict::Pass),
+        passed("n6"),
+    ];
+    insta::assert_snapshot!(approvals::approvals(&records));
+    assert_eq!(approvals::approvals(&records[3..]), "");
 }
 
 /// A record of the launch_count suite: a call of so many kernels and memsets.
