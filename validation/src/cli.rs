@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use libtest_mimic::FormatSetting;
 use robocache_core::timing::Series;
 
+use crate::cell::Device;
+
 /// What the program is asked to do.
 #[derive(Debug, clap::Parser)]
 #[command(
@@ -46,6 +48,14 @@ pub enum Command {
         /// The library.
         library: PathBuf,
     },
+    /// Build deliberately broken subjects, and see that the suites find each one.
+    ///
+    /// Each mutant is compiled with the C compiler (the variable CC, or cc) and taken through the suites as a library
+    /// under test; so are controls, in which nothing is wrong. docs/mutants.md says what that proves.
+    ///
+    /// Exit status: 0 every mutant was found by the suite that must find it, in every repeat, and no control raised an
+    /// alarm; 1 otherwise; 2 a patch does not apply or compile, or nothing matches; 3 there is no compiler.
+    Mutants(MutantsArguments),
     /// Execute cells for a supervisor at the other end of standard input.
     #[command(hide = true)]
     Worker(WorkerArguments),
@@ -70,6 +80,43 @@ pub struct WorkerArguments {
     /// BLAKE3 of the file that it must be, in hexadecimal.
     #[arg(long, value_name = "HASH", requires = "subject")]
     pub subject_hash: Option<String>,
+}
+
+/// Which mutants are run, and how often.
+#[derive(Debug, Clone, clap::Args)]
+pub struct MutantsArguments {
+    /// Only mutants and controls whose name or kind contains this, and the sources as they are.
+    #[arg(value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// Whose sources are changed: cpu (examples/c_subject) or cuda (kernels).
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = device)]
+    pub device: Device,
+    /// How often each mutant is run, each time with other data.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeats: u32,
+    /// How often each control is run, each time with other data.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub control_repeats: u32,
+    /// Print the names, and run nothing.
+    #[arg(long)]
+    pub list: bool,
+    /// Take patches from a folder that is laid out as fault_injection/ is, in the place of those in this program.
+    #[arg(long, value_name = "DIR")]
+    pub patches: Option<PathBuf>,
+    /// The folder under which evidence is written; by default `bench_artifacts` beside the matrix.
+    #[arg(long, value_name = "DIR", env = "ROBOCACHE_OUTPUT")]
+    pub output: Option<PathBuf>,
+    /// How many are compiled and run at a time; by default as many as there are processors.
+    #[arg(long, value_name = "N")]
+    pub test_threads: Option<usize>,
+}
+
+fn device(word: &str) -> Result<Device, String> {
+    match word {
+        "cpu" => Ok(Device::Cpu),
+        "cuda" => Ok(Device::Cuda),
+        other => Err(format!("`{other}` is neither cpu nor cuda")),
+    }
 }
 
 /// How a process measures.

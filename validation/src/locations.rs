@@ -33,22 +33,40 @@ pub enum LocationError {
     Nowhere(#[from] io::Error),
 }
 
+/// Where evidence goes when no matrix is asked for: as named, beside the matrix that a run would find, or here.
+pub(crate) fn output_folder(named: Option<&Path>) -> io::Result<PathBuf> {
+    let beside = || -> io::Result<PathBuf> {
+        let here = env::current_dir()?;
+        let found = find_matrix(&here)?;
+        Ok(found.as_deref().and_then(Path::parent).unwrap_or(&here).join(EVIDENCE))
+    };
+    named.map_or_else(beside, |folder| Ok(folder.to_owned()))
+}
+
+/// The folder of evidence beside a matrix.
+const EVIDENCE: &str = "bench_artifacts";
+
+/// A matrix here, in a parent folder, or beside this program.
+fn find_matrix(here: &Path) -> io::Result<Option<PathBuf>> {
+    let beside_program = env::current_exe()?.parent().map(|folder| folder.join("matrix.yaml"));
+    let above = here.ancestors().map(|folder| folder.join("matrix.yaml"));
+    Ok(above.chain(beside_program).find(|candidate| candidate.is_file()))
+}
+
 impl Locations {
     /// Follows the arguments, and looks around where they are silent.
     pub(crate) fn find(arguments: &RunArguments) -> Result<Self, LocationError> {
         let here = env::current_dir()?;
-        let beside_program = env::current_exe()?.parent().map(|folder| folder.join("matrix.yaml"));
-        let found = || {
-            let above = here.ancestors().map(|folder| folder.join("matrix.yaml"));
-            above.chain(beside_program).find(|candidate| candidate.is_file())
+        let matrix = match &arguments.matrix {
+            Some(matrix) => matrix.clone(),
+            None => find_matrix(&here)?.ok_or(LocationError::NoMatrix(here))?,
         };
-        let matrix = arguments.matrix.clone().or_else(found).ok_or(LocationError::NoMatrix(here))?;
         let beside = |name| matrix.parent().unwrap_or(Path::new("")).join(name);
         // A variable that is set to nothing names nothing.
         let data = arguments.data.clone().filter(|folder| !folder.as_os_str().is_empty());
         Ok(Self {
             data: data.or_else(|| Some(beside("data")).filter(|folder| folder.is_dir())),
-            output: arguments.output.clone().unwrap_or_else(|| beside("bench_artifacts")),
+            output: arguments.output.clone().unwrap_or_else(|| beside(EVIDENCE)),
             matrix,
         })
     }

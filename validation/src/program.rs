@@ -15,7 +15,7 @@ use crate::{
     gate,
     machine::Machine,
     matrix::{self, Kind},
-    numbers, subject, suites, validate, worker,
+    mutants, numbers, subject, suites, validate, worker,
 };
 
 /// The program over these operators: ten lines of `main.rs` make a harness of a stranger's crate.
@@ -65,6 +65,7 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
         Some(Command::Subject { library }) => {
             shown(subject::look(&library).map(|description| print(&description)).map_err(Stop::from))
         }
+        Some(Command::Mutants(arguments)) => shown(mutants::command(registry, &arguments)),
         Some(Command::Probe { subject }) => {
             // A search that a driver holds up must not outlive the program that waits for it. Without this, it may.
             let _ = prctl::set_pdeathsig(Signal::SIGKILL);

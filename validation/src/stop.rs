@@ -10,6 +10,7 @@ use crate::{
     gate::GateError,
     locations::LocationError,
     matrix::Diagnostic,
+    mutants::MutantsError,
     numbers::NumbersError,
     subject::UnusableSubject,
 };
@@ -67,6 +68,9 @@ pub enum Stop {
     /// Runs cannot be published.
     #[error(transparent)]
     Numbers(#[from] NumbersError),
+    /// Mutants could not be run.
+    #[error(transparent)]
+    Mutants(#[from] MutantsError),
     /// The operating system refused.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -90,6 +94,7 @@ impl Stop {
             | Self::Numbers(_) => Exit::BadInput,
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
             Self::Gate(error) => error.exit(),
+            Self::Mutants(error) => error.exit(),
             Self::Run(_)
             | Self::Execution(_)
             | Self::Append(_)
@@ -104,7 +109,7 @@ impl Stop {
     /// What is shown to people, with colours.
     pub fn styled(&self) -> String {
         match self {
-            Self::Matrix(diagnostic) => diagnostic.styled(),
+            Self::Matrix(diagnostic) | Self::Mutants(MutantsError::Matrix(diagnostic)) => diagnostic.styled(),
             Self::Location(_)
             | Self::Option(_)
             | Self::Subject(_)
@@ -118,6 +123,7 @@ impl Stop {
             | Self::Storage(_)
             | Self::Gate(_)
             | Self::Numbers(_)
+            | Self::Mutants(_)
             | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),
         }
     }

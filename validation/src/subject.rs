@@ -22,7 +22,7 @@ use robocache_core::{
 
 use crate::{
     cell::Device,
-    cli::{RunArguments, WorkerArguments},
+    cli::WorkerArguments,
     machine::child::{self, Question},
 };
 
@@ -62,9 +62,9 @@ pub(crate) fn probe(path: &Path) -> io::Result<()> {
 }
 
 /// The arguments of a worker of this run.
-pub(crate) fn worker_arguments(arguments: &RunArguments, description: Option<&Description>) -> Vec<OsString> {
+pub(crate) fn worker_arguments(subject: Option<&Path>, description: Option<&Description>) -> Vec<OsString> {
     let mut words = vec![OsString::from("worker")];
-    if let (Some(path), Some(description)) = (&arguments.subject, description) {
+    if let (Some(path), Some(description)) = (subject, description) {
         words.extend(["--subject".into(), path.into(), "--subject-hash".into(), description.hash.clone().into()]);
     }
     words

@@ -29,15 +29,33 @@ pub fn open(
         skip: arguments.selection.skip.clone(),
     };
     let selection = Selection { kind, ..Selection::new(profile, filters, text) };
-    let kernel_image =
-        robocache_kernels::IMAGE.embedded().map(|image| image.blake3.to_owned()).map_err(ToString::to_string);
-    let mut environment = Environment::collect(Program::current()?, selection, machine, kernel_image);
+    let mut environment = Environment::collect(Program::current()?, selection, machine, kernel_image());
     environment.invocation = invocation(arguments, kind, profile);
     match (&arguments.resume, NextestRun::current()) {
         (Some(which), _) => Run::resume(root, which, environment),
         (None, Some(shared)) => Run::join(root, &shared.name, environment, text),
         (None, None) => Run::create(root, environment, text),
     }
+}
+
+/// Starts a run of another question than the command line's cells: never resumed, and shared with no other process.
+pub fn open_anew(
+    root: &Path,
+    matrix: &Matrix,
+    (kind, profile): (Kind, &str),
+    filters: Filters,
+    machine: &Machine,
+    invocation: String,
+) -> Result<Run, RunError> {
+    let text = matrix.text().as_bytes();
+    let selection = Selection { kind, ..Selection::new(profile, filters, text) };
+    let environment = Environment::collect(Program::current()?, selection, machine, kernel_image());
+    Run::create(root, Environment { invocation, ..environment }, text)
+}
+
+/// The hash of the embedded image, or why there is none.
+fn kernel_image() -> Result<String, String> {
+    robocache_kernels::IMAGE.embedded().map(|image| image.blake3.to_owned()).map_err(ToString::to_string)
 }
 
 /// The words that start this program again as it was started, with this profile and without its filters.

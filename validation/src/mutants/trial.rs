@@ -1,0 +1,92 @@
+//! One library taken through the suites once: the ordinary way of a cell, in worker processes with deadlines.
+
+use std::{io, time::Instant};
+
+use super::{Alarm, FORMAT, SuiteResult, Trial, library::Library};
+use crate::{
+    cell::Cell,
+    observation::Outcome,
+    subject,
+    supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions},
+    verdict::{Verdict, judge},
+};
+
+/// The cells of one suite.
+pub(super) struct SuiteCells {
+    pub(super) suite: String,
+    pub(super) cells: Vec<Cell>,
+}
+
+/// Runs every suite until it finds something or has run all its cells. `None` if the run was interrupted.
+///
+/// Each suite has a worker of its own: a library that behaves differently after some calls, or that damages its process,
+/// must be found by each from the start.
+pub(super) fn run(library: &Library, repeat: u32, suites: &[SuiteCells]) -> io::Result<Option<Trial>> {
+    let begin = Instant::now();
+    let mut results = Vec::new();
+    for suite in suites {
+        match run_suite(library, repeat, suite)? {
+            Some(result) => results.push(result),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(Trial {
+        format: FORMAT,
+        name: library.specimen.name.clone(),
+        repeat,
+        library_hash: library.description.hash.clone(),
+        suites: results,
+        elapsed_ms: begin.elapsed().as_secs_f64() * 1e3,
+    }))
+}
+
+fn run_suite(library: &Library, repeat: u32, suite: &SuiteCells) -> io::Result<Option<SuiteResult>> {
+    let begin = Instant::now();
+    let arguments = subject::worker_arguments(Some(&library.path), Some(&library.description));
+    let supervisor = Supervisor::new(SupervisorOptions::for_this_program(arguments))?;
+    let mut result = SuiteResult { suite: suite.suite.clone(), cells: 0, alarm: None, error: None };
+    let operators = &library.specimen.operators;
+    for cell in &suite.cells {
+        if !operators.is_empty() && !operators.contains(&cell.operator) {
+            continue;
+        }
+        let cell = of_repeat(cell, repeat);
+        let Some(outcome) = execute(&supervisor, &cell) else { return Ok(None) };
+        result.cells += 1;
+        match judge(&cell, &outcome) {
+            Verdict::Pass => continue,
+            // Cells that cannot be run are not among those of the suite.
+            Verdict::Skip { reason } => result.error = Some(format!("{cell} was skipped: {reason}")),
+            Verdict::Error { message } => result.error = Some(format!("{cell}: {message}")),
+            verdict @ (Verdict::Fail { .. } | Verdict::Timeout { .. } | Verdict::Crash { .. }) => {
+                let detected_ms = begin.elapsed().as_secs_f64() * 1e3;
+                result.alarm = Some(Alarm { cell: cell.name, verdict, detected_ms });
+            }
+        }
+        break;
+    }
+    Ok(Some(result))
+}
+
+/// The cell with the data of a repeat: those of the first are those of the matrix.
+fn of_repeat(cell: &Cell, repeat: u32) -> Cell {
+    let seed = if repeat == 0 { cell.seed } else { cell.seed.derive(&format!("repeat {repeat}")) };
+    Cell { seed, ..cell.clone() }
+}
+
+/// How the cell ended; `None` if the run was interrupted first.
+fn execute(supervisor: &Supervisor, cell: &Cell) -> Option<Outcome> {
+    let ended = std::sync::Mutex::new(None);
+    let job = Job { index: 0, cell: cell.clone(), recording: None };
+    let execution = supervisor.execute(&[job], &|event| match event {
+        Event::Started { .. } => {}
+        Event::Ended { index: _, outcome, elapsed: _ } => {
+            *ended.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(outcome);
+        }
+    });
+    let outcome = ended.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    match execution {
+        Execution::Complete => outcome,
+        Execution::Interrupted => None,
+    }
+}
