@@ -65,6 +65,9 @@ pub enum Command {
         /// Load this library and print what it says of itself instead.
         #[arg(long, value_name = "LIBRARY")]
         subject: Option<PathBuf>,
+        /// Load this file of kernels on every GPU in the place of those of this program.
+        #[arg(long, value_name = "FILE", conflicts_with = "subject")]
+        kernels: Option<PathBuf>,
     },
     /// Measure for a gate at the other end of standard input.
     #[command(hide = true)]
@@ -80,6 +83,12 @@ pub struct WorkerArguments {
     /// BLAKE3 of the file that it must be, in hexadecimal.
     #[arg(long, value_name = "HASH", requires = "subject")]
     pub subject_hash: Option<String>,
+    /// The file in the place of this program's own CUDA kernels.
+    #[arg(long, value_name = "FILE", requires = "kernels_hash")]
+    pub kernels: Option<PathBuf>,
+    /// BLAKE3 of the file that it must be, in hexadecimal.
+    #[arg(long, value_name = "HASH", requires = "kernels")]
+    pub kernels_hash: Option<String>,
 }
 
 /// Which mutants are run, and how often.
@@ -131,7 +140,7 @@ pub struct MeasureArguments {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct GateArguments {
     /// Compare this program with another one, or with a git revision, which is built first, instead of recording times.
-    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume", "list", "subject"])]
+    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume", "list", "subject", "kernels"])]
     pub against: Option<String>,
     /// Slow this program down by a fraction, such as 0.03, to see that the comparison notices.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = fraction, requires = "against")]
@@ -156,7 +165,7 @@ fn fraction(text: &str) -> Result<f64, String> {
 #[derive(Debug, Clone, clap::Args)]
 pub struct BenchArguments {
     /// Run nothing, and write docs/perf_numbers.md beside the matrix from these runs: their folders or their names.
-    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["profile", "resume", "list", "exact", "skip", "subject"])]
+    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["profile", "resume", "list", "exact", "skip", "subject", "kernels"])]
     pub render: Vec<String>,
     /// What to compare this program with.
     #[command(flatten)]
@@ -178,6 +187,12 @@ pub struct RunArguments {
     /// Validate a shared library in the place of this program's own operators; see docs/subject_abi.md.
     #[arg(long, value_name = "LIBRARY")]
     pub subject: Option<PathBuf>,
+    /// Run a fatbin or cubin of changed kernels in the place of those that this program embeds.
+    ///
+    /// nvcc makes it of kernels/image.cu with the flags of kernels/build.rs. Constants that the kernels share with their
+    /// launchers (kernels/src/limits.rs), their names and their parameters must be those of this program.
+    #[arg(long, value_name = "FILE", conflicts_with = "subject")]
+    pub kernels: Option<PathBuf>,
     /// The folder of recorded inputs; by default `data` beside the matrix.
     #[arg(long, value_name = "DIR", env = "ROBOCACHE_DATA")]
     pub data: Option<PathBuf>,

@@ -8,6 +8,7 @@ use crate::{
     execution::ExecutionError,
     exit::Exit,
     gate::GateError,
+    kernels::UnusableKernels,
     locations::LocationError,
     matrix::Diagnostic,
     mutants::MutantsError,
@@ -30,6 +31,9 @@ pub enum Stop {
     /// The library under test cannot be one.
     #[error(transparent)]
     Subject(#[from] UnusableSubject),
+    /// The file of kernels cannot be one.
+    #[error(transparent)]
+    Kernels(#[from] UnusableKernels),
     /// The filters leave nothing of the profile.
     #[error("no cell of profile `{profile}` matches the filters; `--list` shows their names")]
     NothingSelected {
@@ -90,6 +94,7 @@ impl Stop {
             | Self::Matrix(_)
             | Self::Option(_)
             | Self::Subject(_)
+            | Self::Kernels(_)
             | Self::NothingSelected { .. }
             | Self::Numbers(_) => Exit::BadInput,
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
@@ -113,6 +118,7 @@ impl Stop {
             Self::Location(_)
             | Self::Option(_)
             | Self::Subject(_)
+            | Self::Kernels(_)
             | Self::NothingSelected { .. }
             | Self::Run(_)
             | Self::Execution(_)

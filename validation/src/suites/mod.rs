@@ -15,7 +15,7 @@ mod prepare;
 mod random_problem;
 mod settings;
 
-pub(crate) use device::{own_gpu_uuid, stopwatch};
+pub(crate) use device::{own_gpu_uuid, stopwatch, use_kernels};
 pub use execute::{digest, execute};
 pub(crate) use prepare::{Prepared, Unprepared, Wanted, prepare_wanted};
 pub use settings::{
