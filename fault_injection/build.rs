@@ -39,7 +39,8 @@ fn main() {
 /// The files of these endings, in the order of their names. A folder without any may be missing: git keeps none.
 fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten();
-    let is_wanted = |path: &PathBuf| path.extension().is_some_and(|ending| endings.iter().any(|wanted| ending == *wanted));
+    let is_wanted =
+        |path: &PathBuf| path.extension().is_some_and(|ending| endings.iter().any(|wanted| ending == *wanted));
     let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_wanted).collect();
     files.sort();
     files

@@ -133,13 +133,20 @@ fn operators(fields: &mut Fields<'_>) -> Result<Vec<String>, HeaderError> {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "kind: clamp_missing\nwhat: Says so.\nkilled_by: accuracy\noperators: fuse, resample\n\n--- a/x\n";
+    const GOOD: &str =
+        "kind: clamp_missing\nwhat: Says so.\nkilled_by: accuracy\noperators: fuse, resample\n\n--- a/x\n";
 
     #[test]
     fn a_good_file_is_what_it_says() {
         let mutant = mutant("m", Place::Cpu, GOOD).unwrap();
-        assert_eq!((mutant.kind, mutant.killed_by, mutant.what.as_str()), (Kind::ClampMissing, Suite::Accuracy, "Says so."));
-        assert_eq!((mutant.operators, mutant.diff.as_str()), (vec!["fuse".to_owned(), "resample".to_owned()], "--- a/x\n"));
+        assert_eq!(
+            (mutant.kind, mutant.killed_by, mutant.what.as_str()),
+            (Kind::ClampMissing, Suite::Accuracy, "Says so.")
+        );
+        assert_eq!(
+            (mutant.operators, mutant.diff.as_str()),
+            (vec!["fuse".to_owned(), "resample".to_owned()], "--- a/x\n")
+        );
     }
 
     #[test]

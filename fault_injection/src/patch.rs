@@ -63,9 +63,7 @@ impl Sources {
 }
 
 fn name(operation: &FileOperation<'_, str>) -> Result<String, PatchError> {
-    let stripped = |path: &str| {
-        path.strip_prefix("a/").or_else(|| path.strip_prefix("b/")).unwrap_or(path).to_owned()
-    };
+    let stripped = |path: &str| path.strip_prefix("a/").or_else(|| path.strip_prefix("b/")).unwrap_or(path).to_owned();
     match operation {
         FileOperation::Modify { original, modified } if stripped(original) == stripped(modified) => {
             Ok(stripped(original))
@@ -127,7 +125,8 @@ mod tests {
 
     #[test]
     fn several_files_may_change_at_once() {
-        let both = diff("a.c", "a.c", "@@ -3 +3 @@\n-three\n+3\n") + &diff("b.c", "b.c", "@@ -1 +1,2 @@\n one\n+more\n");
+        let both =
+            diff("a.c", "a.c", "@@ -3 +3 @@\n-three\n+3\n") + &diff("b.c", "b.c", "@@ -1 +1,2 @@\n one\n+more\n");
         let patched = sources().patched(&both).unwrap();
         assert_eq!((&*patched.files["a.c"], &*patched.files["b.c"]), ("one\ntwo\n3\none\ntwo\nfour\n", "one\nmore\n"));
     }

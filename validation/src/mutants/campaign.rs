@@ -43,11 +43,8 @@ pub(super) fn run(
     threads: usize,
     journal: &Path,
 ) -> Result<Vec<Trial>, Stopped> {
-    let mut file = OpenOptions::new()
-        .append(true)
-        .create_new(true)
-        .open(journal)
-        .map_err(StorageError::at("create", journal))?;
+    let mut file =
+        OpenOptions::new().append(true).create_new(true).open(journal).map_err(StorageError::at("create", journal))?;
     let tasks: Vec<(&Library, u32)> = libraries.iter().flat_map(|library| tasks(library, repeats)).collect();
     let progress = progress(tasks.len());
     let next = AtomicUsize::new(0);

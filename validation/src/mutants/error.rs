@@ -42,7 +42,9 @@ pub enum MutantsError {
     #[error(transparent)]
     Matrix(#[from] Diagnostic),
     /// A mutant could not be killed by anything that is run.
-    #[error("`{name}` must be killed by {suite}, which fault_injection/mutants.yaml does not run on {device} for its operators")]
+    #[error(
+        "`{name}` must be killed by {suite}, which fault_injection/mutants.yaml does not run on {device} for its operators"
+    )]
     SuiteIsNotRun {
         /// The mutant.
         name: String,

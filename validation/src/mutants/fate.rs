@@ -41,7 +41,9 @@ impl Fate {
     pub const fn is_unknown(&self) -> bool {
         match self {
             Self::Unknown => true,
-            Self::Survived { .. } | Self::FoundElsewhere | Self::FalseAlarm { .. } | Self::Killed | Self::Clean => false,
+            Self::Survived { .. } | Self::FoundElsewhere | Self::FalseAlarm { .. } | Self::Killed | Self::Clean => {
+                false
+            }
         }
     }
 

@@ -114,9 +114,11 @@ fn sentence(record: &DetectionRecord) -> String {
 
 /// The detection matrix as a document.
 pub(super) fn markdown(record: &DetectionRecord) -> String {
-    let mut text = format!("# Mutants on {}\n\n{}.\n\nCompiled by {}.\n\n", record.device, sentence(record), record.compiler);
+    let mut text =
+        format!("# Mutants on {}\n\n{}.\n\nCompiled by {}.\n\n", record.device, sentence(record), record.compiler);
     let suites = record.suites.join(" | ");
-    let _ = writeln!(text, "| | name | kind | must be found by | {suites} | found after | what is different | found as |");
+    let _ =
+        writeln!(text, "| | name | kind | must be found by | {suites} | found after | what is different | found as |");
     let _ = writeln!(text, "|---|---|---|---|{}---|---|---|", "--:|".repeat(record.suites.len()));
     for row in &record.rows {
         let columns: Vec<_> = columns(row).iter().map(|column| escaped(column)).collect();
