@@ -2,7 +2,7 @@
 //!
 //! `ROBOCACHE_UPDATE_MUTANTS=1 cargo test -p fault-injection --test document` writes the table anew.
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::Path};
 
 use fault_injection::{Catalogue, Kind};
 use robocache_core::subject::Place;
@@ -33,4 +33,15 @@ fn the_table_of_kinds_is_what_there_is() {
         return;
     }
     assert_eq!(&text[start..end], table(), "run with ROBOCACHE_UPDATE_MUTANTS=1");
+}
+
+#[test]
+fn the_numbers_that_pages_give_are_right() {
+    let mutants = Catalogue::embedded(Place::Cpu).unwrap().mutants;
+    let kinds: BTreeSet<Kind> = mutants.iter().map(|mutant| mutant.kind).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = |name: &str| fs::read_to_string(root.join(name)).unwrap();
+    assert!(page("README.md").contains(&format!("{} seeded defects and cheats", mutants.len())), "{}", mutants.len());
+    let sentence = format!("{} mutants of {} of the kinds", mutants.len(), kinds.len());
+    assert!(page("docs/mutants.md").contains(&sentence), "{sentence}");
 }
