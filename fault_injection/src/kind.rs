@@ -71,7 +71,7 @@ kinds! {
     StaleCache = "stale_cache", "Something is kept for later calls by an address or a shape, not by its contents.";
     InputMutated = "input_mutated", "An input is changed.";
     WritePastEnd = "write_past_end", "Something beside an output is written.";
-    ChangesAfterCalls = "changes_after_calls", "The behaviour changes after some calls.";
+    ChangesAfterCalls = "changes_after_calls", "The behaviour changes after some calls, or from process to process.";
     MissingEvent = "missing_event", "Work on one stream does not wait for work on another.";
     ErrorSwallowed = "error_swallowed", "Something failed, and the call says that it succeeded.";
     ExtraLaunch = "extra_launch", "A call launches, copies or sets more than it must.";

@@ -1,6 +1,10 @@
 //! One library taken through the suites once: the ordinary way of a cell, in worker processes with deadlines.
 
-use std::{io, time::Instant};
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 use super::{Alarm, FORMAT, SuiteResult, Trial, library::Library};
 use crate::{
@@ -76,17 +80,51 @@ fn of_repeat(cell: &Cell, repeat: u32) -> Cell {
 
 /// How the cell ended; `None` if the run was interrupted first.
 fn execute(supervisor: &Supervisor, cell: &Cell) -> Option<Outcome> {
-    let ended = std::sync::Mutex::new(None);
+    let ended = Mutex::new(None);
     let job = Job { index: 0, cell: cell.clone(), recording: None };
     let execution = supervisor.execute(&[job], &|event| match event {
         Event::Started { .. } => {}
         Event::Ended { index: _, outcome, elapsed: _ } => {
-            *ended.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(outcome);
+            *ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         }
     });
-    let outcome = ended.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let outcome = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
     match execution {
         Execution::Complete => outcome,
         Execution::Interrupted => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use robocache_core::{distribution::Distribution, dtype::DType, parameters::Parameters, random::Seed};
+
+    use super::*;
+    use crate::{
+        cell::{Device, Input, Limits},
+        dataset::Expectation,
+        suites::{AccuracySettings, SuiteSettings},
+    };
+
+    #[test]
+    fn each_repeat_has_other_data_and_the_same_every_time() {
+        let cell = Cell {
+            name: "accuracy::resample::cpu::f32::b1::uniform".into(),
+            suite: SuiteSettings::Accuracy(AccuracySettings { random_problems: 0 }),
+            operator: "resample".into(),
+            device: Device::Cpu,
+            dtype: DType::F32,
+            parameters: Parameters::default(),
+            input: Input::Generated(Distribution::Uniform),
+            seed: Seed::root(5),
+            expect: Expectation::Accepted,
+            limits: Limits { deadline_ms: 1, memory_bytes: None, fresh_process: false },
+        };
+        let seeds = || (0..100).map(|repeat| serde_json::to_string(&of_repeat(&cell, repeat).seed).unwrap());
+        assert_eq!(of_repeat(&cell, 0), cell);
+        assert_eq!(seeds().collect::<BTreeSet<_>>().len(), 100);
+        assert!(seeds().eq(seeds()));
     }
 }
