@@ -80,12 +80,12 @@ impl Compiler {
     }
 }
 
-fn first_line(bytes: &[u8]) -> String {
+pub(crate) fn first_line(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).lines().next().unwrap_or("nothing").to_owned()
 }
 
 /// The end of what a compiler printed holds no more than the beginning: the first lines say what is wrong.
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     const LINES: usize = 12;
     let text = [&*output.stderr, &*output.stdout].concat();
     let text = String::from_utf8_lossy(&text);

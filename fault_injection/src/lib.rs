@@ -9,7 +9,8 @@
 //! |---------|------------------------------|------------------------------|---------------|
 //! | read    | the text of a patch file     | [`Mutant`] or [`Control`]    | `header`      |
 //! | apply   | [`Sources`] and a diff       | changed [`Sources`]          | `patch`       |
-//! | compile | [`Sources`]                  | a shared library             | `compiler`    |
+//! | compile | [`Sources`] of the CPU       | a shared library             | `compiler`    |
+//! | compile | [`Sources`] of CUDA          | an image of kernels          | `nvcc`        |
 //!
 //! Nothing here runs what it compiles, and nothing here knows a suite but by its name.
 
@@ -19,6 +20,7 @@ mod embedded;
 mod header;
 mod kind;
 mod mutant;
+mod nvcc;
 mod patch;
 mod sources;
 mod suite;
@@ -28,9 +30,13 @@ pub use compiler::{CompileError, Compiler, MissingCompiler};
 pub use header::HeaderError;
 pub use kind::{Kind, UnknownKind};
 pub use mutant::{Control, Mutant};
+pub use nvcc::{MissingNvcc, Nvcc};
 pub use patch::PatchError;
 pub use sources::Sources;
 pub use suite::{Suite, UnknownSuite};
 
 /// The matrix on which mutants are run: small problems that tell right from wrong. It has one profile for each device.
 pub const MATRIX: &str = include_str!("../mutants.yaml");
+
+/// The same for the mutants of the CUDA kernels.
+pub const CUDA_MATRIX: &str = include_str!("../mutants_cuda.yaml");

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{
     Role, Trial,
     library::{Library, take},
+    toolchain::Toolchain,
     trial::{self, SuiteCells},
 };
 use crate::evidence::StorageError;
@@ -37,6 +38,7 @@ pub(super) enum Stopped {
 
 /// Runs every library as often as it is to be run, and appends each trial to the file at `journal`.
 pub(super) fn run(
+    toolchain: &Toolchain,
     libraries: &[Library],
     repeats: Repeats,
     suites: &[SuiteCells],
@@ -55,7 +57,7 @@ pub(super) fn run(
             scope.spawn(|| {
                 let ended = ended;
                 while let Some((_, (library, repeat))) = take(&next, &tasks) {
-                    let trial = trial::run(library, *repeat, suites);
+                    let trial = trial::run(toolchain, library, *repeat, suites);
                     let is_last = !matches!(trial, Ok(Some(_)));
                     // Who no longer listens has met an error.
                     if ended.send(trial).is_err() || is_last {

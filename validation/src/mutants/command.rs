@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use fault_injection::{Catalogue, Compiler, Control};
+use fault_injection::{Catalogue, Control};
 use jiff::Zoned;
 use robocache_core::{
     registry::Registry,
@@ -18,6 +18,7 @@ use super::{
     detection,
     library::{self, Library},
     report,
+    toolchain::Toolchain,
     trial::SuiteCells,
 };
 use crate::{
@@ -34,8 +35,6 @@ use crate::{
     supervisor::interrupt,
 };
 
-/// What the matrix of mutants is called in diagnostics.
-const MATRIX_NAME: &str = "fault_injection/mutants.yaml";
 /// The files in the run's folder.
 const JOURNAL: &str = "mutants.jsonl";
 const DETECTION: &str = "mutants.json";
@@ -67,15 +66,19 @@ pub(crate) fn command(registry: &Registry, arguments: &MutantsArguments) -> Resu
     }
 
     let begin = Instant::now();
-    let compiler = Compiler::find().map_err(MutantsError::from)?;
-    interrupt::install()?;
     let machine = Machine::probe();
+    let toolchain = Toolchain::find(device, &machine)?;
+    interrupt::install()?;
     let threads = arguments.test_threads.unwrap_or(machine.cpus).max(1);
     let folder = tempfile::Builder::new().prefix("mutants-").tempdir()?;
-    let libraries = library::compile(&compiler, &catalogue, &specimens, folder.path(), threads)?;
+    let libraries = library::compile(&toolchain, &catalogue, &specimens, folder.path(), threads)?;
 
     let registry = with_unknown_kernels(registry);
-    let matrix = Matrix::from_bytes(MATRIX_NAME, fault_injection::MATRIX.as_bytes(), &registry)?;
+    let (matrix_name, matrix) = match device {
+        Device::Cpu => ("fault_injection/mutants.yaml", fault_injection::MATRIX),
+        Device::Cuda => ("fault_injection/mutants_cuda.yaml", fault_injection::CUDA_MATRIX),
+    };
+    let matrix = Matrix::from_bytes(matrix_name, matrix.as_bytes(), &registry)?;
     let suites = suites(&matrix, device, &machine, &libraries, &registry)?;
     check_suites(&specimens, &suites, device)?;
 
@@ -88,7 +91,7 @@ pub(crate) fn command(registry: &Registry, arguments: &MutantsArguments) -> Resu
         invocation(arguments),
     )?;
     let repeats = Repeats { mutants: arguments.repeats, controls: arguments.control_repeats };
-    let trials = match campaign::run(&libraries, repeats, &suites, threads, &run.folder().join(JOURNAL)) {
+    let trials = match campaign::run(&toolchain, &libraries, repeats, &suites, threads, &run.folder().join(JOURNAL)) {
         Ok(trials) => trials,
         Err(Stopped::Interrupted) => {
             print_line(format_args!("INTERRUPTED; the trials that ended: {}", run.folder().join(JOURNAL).display()));
@@ -102,7 +105,7 @@ pub(crate) fn command(registry: &Registry, arguments: &MutantsArguments) -> Resu
     let record = DetectionRecord {
         format: FORMAT,
         device: name_of(device).to_owned(),
-        compiler: compiler.version().to_owned(),
+        compiler: toolchain.version().to_owned(),
         repeats: repeats.mutants,
         control_repeats: repeats.controls,
         rows: detection(&specimens, &trials, &names),
@@ -135,8 +138,8 @@ fn suites(
 ) -> Result<Vec<SuiteCells>, MutantsError> {
     // A patch that changes what a subject says of itself would be run with cells that it does not take; none may.
     let of_control = libraries.iter().find(|library| library.specimen.name == Control::UNPATCHED);
-    let subject = of_control.or(libraries.first()).map(|library| library.description.clone());
-    let machine = Machine { subject, ..machine.clone() };
+    let subject = of_control.or(libraries.first()).and_then(|library| library.implementation.description());
+    let machine = Machine { subject: subject.cloned(), ..machine.clone() };
     let today = Zoned::now().date();
     let plan = Plan::expand_of(Kind::Validation, matrix, name_of(device), &machine, registry, today)?;
     let mut suites: Vec<SuiteCells> = Vec::new();

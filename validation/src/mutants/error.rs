@@ -1,6 +1,6 @@
 //! Why mutants were not run.
 
-use fault_injection::{CatalogueError, CompileError, MissingCompiler, PatchError, Suite};
+use fault_injection::{CatalogueError, CompileError, MissingCompiler, MissingNvcc, PatchError, Suite};
 
 use crate::{exit::Exit, matrix::Diagnostic, subject::UnusableSubject};
 
@@ -27,6 +27,12 @@ pub enum MutantsError {
     /// There is no compiler.
     #[error("INCOMPLETE: {0}")]
     NoCompiler(#[from] MissingCompiler),
+    /// There is no nvcc.
+    #[error("INCOMPLETE: {0}")]
+    NoNvcc(#[from] MissingNvcc),
+    /// There is no GPU to run kernels on.
+    #[error("INCOMPLETE: mutants of CUDA kernels were skipped: {0}")]
+    NoGpu(String),
     /// Some do not compile.
     #[error("{}", .0.iter().map(|(name, error)| format!("`{name}`: {error}")).collect::<Vec<_>>().join("\n"))]
     Uncompilable(Vec<(String, CompileError)>),
@@ -43,7 +49,7 @@ pub enum MutantsError {
     Matrix(#[from] Diagnostic),
     /// A mutant could not be killed by anything that is run.
     #[error(
-        "`{name}` must be killed by {suite}, which fault_injection/mutants.yaml does not run on {device} for its operators"
+        "`{name}` must be killed by {suite}, which the matrix of mutants does not run on {device} for its operators"
     )]
     SuiteIsNotRun {
         /// The mutant.
@@ -66,7 +72,7 @@ impl MutantsError {
             | Self::Subject { .. }
             | Self::Matrix(_)
             | Self::SuiteIsNotRun { .. } => Exit::BadInput,
-            Self::NoMutants(_) | Self::NoCompiler(_) => Exit::Incomplete,
+            Self::NoMutants(_) | Self::NoCompiler(_) | Self::NoNvcc(_) | Self::NoGpu(_) => Exit::Incomplete,
         }
     }
 }

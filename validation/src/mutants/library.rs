@@ -1,6 +1,7 @@
 //! Specimens made into libraries, a few at a time.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -9,22 +10,59 @@ use std::{
     thread,
 };
 
-use fault_injection::{Catalogue, CompileError, Compiler};
-use robocache_core::subject::Description;
+use fault_injection::{Catalogue, CompileError};
+use robocache_core::{cuda::KernelFile, subject::Description};
 
-use super::{MutantsError, Specimen};
-use crate::subject;
+use super::{MutantsError, Specimen, toolchain::Toolchain};
+use crate::{kernels, subject};
 
 /// A specimen that can be run.
 pub(super) struct Library {
     pub(super) specimen: Specimen,
-    pub(super) path: PathBuf,
-    pub(super) description: Description,
+    pub(super) implementation: Implementation,
+}
+
+/// What takes the place of this program's own implementation.
+pub(super) enum Implementation {
+    /// A library under test.
+    Subject { path: PathBuf, description: Box<Description> },
+    /// An image of kernels.
+    Kernels(KernelFile),
+}
+
+impl Implementation {
+    /// BLAKE3 of its file, in hexadecimal.
+    pub(super) fn hash(&self) -> &str {
+        match self {
+            Self::Subject { path: _, description } => &description.hash,
+            Self::Kernels(file) => file.hash(),
+        }
+    }
+
+    /// What it says of itself, if it does.
+    pub(super) fn description(&self) -> Option<&Description> {
+        match self {
+            Self::Subject { path: _, description } => Some(description),
+            Self::Kernels(_) => None,
+        }
+    }
+
+    /// The arguments of a worker that runs it.
+    pub(super) fn worker_arguments(&self) -> Vec<OsString> {
+        match self {
+            Self::Subject { path, description } => subject::worker_arguments(Some(path), Some(description)),
+            Self::Kernels(file) => {
+                let mut words = subject::worker_arguments(None, None);
+                words.extend(kernels::worker_arguments(Some(file)));
+                words
+            }
+        }
+    }
 }
 
 /// Compiles all specimens into folders of `folder`, so many at a time. Those that do not compile are named together.
 pub(super) fn compile(
-    compiler: &Compiler,
+    toolchain: &Toolchain,
     catalogue: &Catalogue,
     specimens: &[Specimen],
     folder: &Path,
@@ -36,7 +74,7 @@ pub(super) fn compile(
         for _ in 0..threads.min(specimens.len()) {
             scope.spawn(|| {
                 while let Some((number, specimen)) = take(&next, specimens) {
-                    let library = compile_one(compiler, catalogue, specimen, folder);
+                    let library = compile_one(toolchain, catalogue, specimen, folder);
                     compiled.lock().unwrap_or_else(PoisonError::into_inner).push((number, library));
                 }
             });
@@ -61,23 +99,20 @@ pub(super) fn take<'a, T>(next: &AtomicUsize, items: &'a [T]) -> Option<(usize, 
     items.get(number).map(|item| (number, item))
 }
 
-enum NoLibrary {
+/// Why there is nothing to be run.
+pub(super) enum NoLibrary {
     Uncompilable(CompileError),
     Other(MutantsError),
 }
 
 fn compile_one(
-    compiler: &Compiler,
+    toolchain: &Toolchain,
     catalogue: &Catalogue,
     specimen: &Specimen,
     folder: &Path,
 ) -> Result<Library, NoLibrary> {
-    let name = || specimen.name.clone();
-    let sources = catalogue
-        .patched(&specimen.diff)
-        .map_err(|source| NoLibrary::Other(MutantsError::Patch { name: name(), source }))?;
-    let path = compiler.compile(&sources, &folder.join(&specimen.name)).map_err(NoLibrary::Uncompilable)?;
-    let description =
-        subject::look(&path).map_err(|source| NoLibrary::Other(MutantsError::Subject { name: name(), source }))?;
-    Ok(Library { specimen: specimen.clone(), path, description })
+    let unfit = |source| NoLibrary::Other(MutantsError::Patch { name: specimen.name.clone(), source });
+    let sources = catalogue.patched(&specimen.diff).map_err(unfit)?;
+    let implementation = toolchain.build(&specimen.name, &sources, &folder.join(&specimen.name))?;
+    Ok(Library { specimen: specimen.clone(), implementation })
 }

@@ -7,7 +7,7 @@
 //! | step    | from                            | to                                 | in         |
 //! |---------|---------------------------------|------------------------------------|------------|
 //! | choose  | patch files, a filter           | [`Specimen`]s                      | `specimen` |
-//! | compile | specimens                       | libraries that describe themselves | `library`  |
+//! | compile | specimens                       | libraries, or images of kernels    | `library`, `toolchain` |
 //! | run     | a library and a repeat          | [`Trial`]: facts                   | `trial`    |
 //! | judge   | a specimen and its trials       | [`Row`] with a [`Fate`]: pure      | `fate`     |
 //! | render  | rows                            | terminal, Markdown, JSON           | `report`   |
@@ -20,6 +20,7 @@ mod library;
 mod record;
 mod report;
 mod specimen;
+mod toolchain;
 mod trial;
 
 pub(crate) use command::command;

@@ -6,11 +6,10 @@ use std::{
     time::Instant,
 };
 
-use super::{Alarm, FORMAT, SuiteResult, Trial, library::Library};
+use super::{Alarm, FORMAT, SuiteResult, Trial, library::Library, toolchain::Toolchain};
 use crate::{
     cell::Cell,
     observation::Outcome,
-    subject,
     supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions},
     verdict::{Verdict, judge},
 };
@@ -25,11 +24,16 @@ pub(super) struct SuiteCells {
 ///
 /// Each suite has a worker of its own: a library that behaves differently after some calls, or that damages its process,
 /// must be found by each from the start.
-pub(super) fn run(library: &Library, repeat: u32, suites: &[SuiteCells]) -> io::Result<Option<Trial>> {
+pub(super) fn run(
+    toolchain: &Toolchain,
+    library: &Library,
+    repeat: u32,
+    suites: &[SuiteCells],
+) -> io::Result<Option<Trial>> {
     let begin = Instant::now();
     let mut results = Vec::new();
     for suite in suites {
-        match run_suite(library, repeat, suite)? {
+        match run_suite(toolchain, library, repeat, suite)? {
             Some(result) => results.push(result),
             None => return Ok(None),
         }
@@ -38,16 +42,25 @@ pub(super) fn run(library: &Library, repeat: u32, suites: &[SuiteCells]) -> io::
         format: FORMAT,
         name: library.specimen.name.clone(),
         repeat,
-        library_hash: library.description.hash.clone(),
+        library_hash: library.implementation.hash().to_owned(),
         suites: results,
         elapsed_ms: begin.elapsed().as_secs_f64() * 1e3,
     }))
 }
 
-fn run_suite(library: &Library, repeat: u32, suite: &SuiteCells) -> io::Result<Option<SuiteResult>> {
+fn run_suite(
+    toolchain: &Toolchain,
+    library: &Library,
+    repeat: u32,
+    suite: &SuiteCells,
+) -> io::Result<Option<SuiteResult>> {
     let begin = Instant::now();
-    let arguments = subject::worker_arguments(Some(&library.path), Some(&library.description));
-    let supervisor = Supervisor::new(SupervisorOptions::for_this_program(arguments))?;
+    let (cpu_workers, gpu_workers) = toolchain.workers();
+    let supervisor = Supervisor::new(SupervisorOptions {
+        cpu_workers,
+        gpu_workers,
+        ..SupervisorOptions::for_this_program(library.implementation.worker_arguments())
+    })?;
     let mut result = SuiteResult { suite: suite.suite.clone(), cells: 0, alarm: None, error: None };
     let operators = &library.specimen.operators;
     for cell in &suite.cells {
