@@ -8,8 +8,17 @@ use std::{
 };
 
 /// What the program is made of, relative to the workspace. Changes elsewhere do not make it another program.
-const SOURCES: [&str; 7] =
-    ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "kernels", "core", "validation/src", "validation/Cargo.toml"];
+const SOURCES: [&str; 9] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    "kernels",
+    "core",
+    "fault_injection",
+    "examples/c_subject",
+    "validation/src",
+    "validation/Cargo.toml",
+];
 
 fn main() {
     let workspace = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("..");

@@ -39,6 +39,7 @@ distributions! {
     WideExponents = "wide_exponents", "Values with exponents uniform over the finite range of the dtype, subnormals included.";
     CancellingPairs = "cancelling_pairs", "Neighbouring values of nearly equal magnitude and opposite sign, so that sums cancel.";
     IntegerValued = "integer_valued", "Small integers and dyadic times, for which every correct implementation is exact.";
+    Midpoints = "midpoints", "Values of one binade and targets half way between them, so that results are ties between two neighbours of the dtype.";
     SpecialValues = "special_values", "NaN of many payloads, infinities, both zeros and subnormals, in every position.";
     DuplicatedTimes = "duplicated_times", "Runs of equal source times, and targets exactly on them.";
     ClusteredTimes = "clustered_times", "Bursts of samples a few ULPs apart between long gaps, targets inside both and past both ends.";

@@ -7,6 +7,7 @@ use robocache_core::timing::Series;
 
 use crate::{
     bundle::{MinimizeArguments, PostmortemArguments, ReplayArguments},
+    cell::Device,
     golden::GoldenCommand,
 };
 
@@ -67,6 +68,14 @@ pub enum Command {
         /// The library.
         library: PathBuf,
     },
+    /// Build deliberately broken subjects, and see that the suites find each one.
+    ///
+    /// Each mutant is compiled with the C compiler (the variable CC, or cc) and taken through the suites as a library
+    /// under test; so are controls, in which nothing is wrong. docs/mutants.md says what that proves.
+    ///
+    /// Exit status: 0 every mutant was found by the suite that must find it, in every repeat, and no control raised an
+    /// alarm; 1 otherwise; 2 a patch does not apply or compile, or nothing matches; 3 there is no compiler.
+    Mutants(MutantsArguments),
     /// Execute cells for a supervisor at the other end of standard input.
     #[command(hide = true)]
     Worker(WorkerArguments),
@@ -76,6 +85,9 @@ pub enum Command {
         /// Load this library and print what it says of itself instead.
         #[arg(long, value_name = "LIBRARY")]
         subject: Option<PathBuf>,
+        /// Load this file of kernels on every GPU in the place of those of this program.
+        #[arg(long, value_name = "FILE", conflicts_with = "subject")]
+        kernels: Option<PathBuf>,
     },
     /// Measure for a gate at the other end of standard input.
     #[command(hide = true)]
@@ -91,6 +103,49 @@ pub struct WorkerArguments {
     /// BLAKE3 of the file that it must be, in hexadecimal.
     #[arg(long, value_name = "HASH", requires = "subject")]
     pub subject_hash: Option<String>,
+    /// The file in the place of this program's own CUDA kernels.
+    #[arg(long, value_name = "FILE", requires = "kernels_hash")]
+    pub kernels: Option<PathBuf>,
+    /// BLAKE3 of the file that it must be, in hexadecimal.
+    #[arg(long, value_name = "HASH", requires = "kernels")]
+    pub kernels_hash: Option<String>,
+}
+
+/// Which mutants are run, and how often.
+#[derive(Debug, Clone, clap::Args)]
+pub struct MutantsArguments {
+    /// Only mutants and controls whose name or kind contains this, and the sources as they are.
+    #[arg(value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// Whose sources are changed: cpu (examples/c_subject) or cuda (kernels).
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = device)]
+    pub device: Device,
+    /// How often each mutant is run, each time with other data.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeats: u32,
+    /// How often each control is run, each time with other data.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub control_repeats: u32,
+    /// Print the names, and run nothing.
+    #[arg(long)]
+    pub list: bool,
+    /// Take patches from a folder that is laid out as fault_injection/ is, in the place of those in this program.
+    #[arg(long, value_name = "DIR")]
+    pub patches: Option<PathBuf>,
+    /// The folder under which evidence is written; by default `bench_artifacts` beside the matrix.
+    #[arg(long, value_name = "DIR", env = "ROBOCACHE_OUTPUT")]
+    pub output: Option<PathBuf>,
+    /// How many are compiled and run at a time; by default as many as there are processors.
+    #[arg(long, value_name = "N")]
+    pub test_threads: Option<usize>,
+}
+
+fn device(word: &str) -> Result<Device, String> {
+    match word {
+        "cpu" => Ok(Device::Cpu),
+        "cuda" => Ok(Device::Cuda),
+        other => Err(format!("`{other}` is neither cpu nor cuda")),
+    }
 }
 
 /// How a process measures.
@@ -105,7 +160,7 @@ pub struct MeasureArguments {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct GateArguments {
     /// Compare this program with another one, or with a git revision, which is built first, instead of recording times.
-    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume", "list", "subject"])]
+    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume", "list", "subject", "kernels"])]
     pub against: Option<String>,
     /// Slow this program down by a fraction, such as 0.03, to see that the comparison notices.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = fraction, requires = "against")]
@@ -130,7 +185,7 @@ fn fraction(text: &str) -> Result<f64, String> {
 #[derive(Debug, Clone, clap::Args)]
 pub struct BenchArguments {
     /// Run nothing, and write docs/perf_numbers.md beside the matrix from these runs: their folders or their names.
-    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["profile", "resume", "list", "exact", "skip", "subject"])]
+    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["profile", "resume", "list", "exact", "skip", "subject", "kernels"])]
     pub render: Vec<String>,
     /// What to compare this program with.
     #[command(flatten)]
@@ -152,6 +207,12 @@ pub struct RunArguments {
     /// Validate a shared library in the place of this program's own operators; see docs/subject_abi.md.
     #[arg(long, value_name = "LIBRARY")]
     pub subject: Option<PathBuf>,
+    /// Run a fatbin or cubin of changed kernels in the place of those that this program embeds.
+    ///
+    /// nvcc makes it of kernels/image.cu with the flags of kernels/build.rs. Constants that the kernels share with their
+    /// launchers (kernels/src/limits.rs), their names and their parameters must be those of this program.
+    #[arg(long, value_name = "FILE", conflicts_with = "subject")]
+    pub kernels: Option<PathBuf>,
     /// The folder of recorded inputs; by default `data` beside the matrix.
     #[arg(long, value_name = "DIR", env = "ROBOCACHE_DATA")]
     pub data: Option<PathBuf>,

@@ -23,9 +23,11 @@ pub mod execution;
 pub mod exit;
 pub mod gate;
 pub mod golden;
+mod kernels;
 mod locations;
 pub mod machine;
 pub mod matrix;
+pub mod mutants;
 pub mod numbers;
 pub mod observation;
 pub mod plan;
@@ -44,7 +46,7 @@ pub mod worker;
 use std::io;
 
 use jiff::Zoned;
-use robocache_core::{registry::Registry, subject::with_unknown_kernels};
+use robocache_core::{cuda::KernelFile, registry::Registry, subject::with_unknown_kernels};
 
 use crate::{
     execution::Manner,
@@ -57,6 +59,7 @@ use crate::{
     supervisor::interrupt,
 };
 pub use crate::{
+    kernels::UnusableKernels,
     program::{main, test_main},
     stop::Stop,
     subject::UnusableSubject,
@@ -80,7 +83,7 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     let profile = arguments.profile.as_ref().unwrap_or(default_profile);
 
     // Parse and expand: every mistake is found before anything runs.
-    let (locations, matrix, machine, plan) = plan(registry, ask)?;
+    let (locations, matrix, machine, plan, kernels) = plan(registry, ask)?;
     let selected = selection::select(&plan, &arguments.selection);
     if arguments.selection.list {
         selection::list(&selected, io::stdout());
@@ -95,8 +98,9 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
 
     // Execute, judge, append: a cell is shown when its record is durable.
     interrupt::install()?;
-    let run = evidence::open(&locations.output, &matrix, (*kind, profile), &machine, arguments)?;
-    let workers = subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref());
+    let run = evidence::open(&locations.output, &matrix, (*kind, profile), &machine, (arguments, kernels.as_ref()))?;
+    let mut workers = subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref());
+    workers.extend(kernels::worker_arguments(kernels.as_ref()));
     let supervisor = execution::start_supervisor(&machine, *kind, &arguments.selection, workers)?;
     let jobs = selected.iter().map(|planned| locations.attach(&matrix, &machine, planned)).collect();
     let manner = Manner { retries: matrix.find(*kind, profile)?.retries, quiet: arguments.is_quiet() };
@@ -113,7 +117,7 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
 }
 
 /// From the arguments to what they mean on this machine.
-fn plan(registry: &Registry, ask: &Ask) -> Result<(Locations, Matrix, Machine, Plan), Stop> {
+fn plan(registry: &Registry, ask: &Ask) -> Result<(Locations, Matrix, Machine, Plan, Option<KernelFile>), Stop> {
     ask.arguments.check()?;
     let locations = Locations::find(&ask.arguments)?;
     let profile = ask.arguments.profile.as_ref().unwrap_or(&ask.default_profile);
@@ -121,12 +125,14 @@ fn plan(registry: &Registry, ask: &Ask) -> Result<(Locations, Matrix, Machine, P
     // A subject's kernels have names of their own, of which a budget may name any.
     let registry = if subject.is_some() { with_unknown_kernels(registry) } else { registry.clone() };
     let matrix = Matrix::read(&locations.matrix, &registry)?;
+    let kernels = ask.arguments.kernels.as_deref().map(kernels::read).transpose()?;
+    let machine = kernels.as_ref().map_or_else(|| Ok(Machine::probe()), Machine::probe_with)?;
     let machine = Machine {
         datasets: locations.recordings(&matrix),
         goldens: golden::corpora(&locations.goldens, &matrix),
         subject,
-        ..Machine::probe()
+        ..machine
     };
     let plan = Plan::expand_of(ask.kind, &matrix, profile, &machine, &registry, Zoned::now().date())?;
-    Ok((locations, matrix, machine, plan))
+    Ok((locations, matrix, machine, plan, kernels))
 }

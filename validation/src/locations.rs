@@ -38,6 +38,26 @@ pub enum LocationError {
     Nowhere(#[from] io::Error),
 }
 
+/// Where evidence goes when no matrix is asked for: as named, beside the matrix that a run would find, or here.
+pub(crate) fn output_folder(named: Option<&Path>) -> io::Result<PathBuf> {
+    let beside = || -> io::Result<PathBuf> {
+        let here = env::current_dir()?;
+        let found = matrix_near(&here)?;
+        Ok(found.as_deref().and_then(Path::parent).unwrap_or(&here).join(EVIDENCE))
+    };
+    named.map_or_else(beside, |folder| Ok(folder.to_owned()))
+}
+
+/// The folder of evidence beside a matrix.
+const EVIDENCE: &str = "bench_artifacts";
+
+/// A matrix here, in a parent folder, or beside this program.
+fn matrix_near(here: &Path) -> io::Result<Option<PathBuf>> {
+    let beside_program = env::current_exe()?.parent().map(|folder| folder.join("matrix.yaml"));
+    let above = here.ancestors().map(|folder| folder.join("matrix.yaml"));
+    Ok(above.chain(beside_program).find(|candidate| candidate.is_file()))
+}
+
 impl Locations {
     /// Follows the arguments, and looks around where they are silent.
     pub(crate) fn find(arguments: &RunArguments) -> Result<Self, LocationError> {
@@ -48,20 +68,20 @@ impl Locations {
         Ok(Self {
             data: data.or_else(|| Some(beside("data")).filter(|folder| folder.is_dir())),
             goldens: beside("goldens"),
-            output: arguments.output.clone().unwrap_or_else(|| beside("bench_artifacts")),
+            output: arguments.output.clone().unwrap_or_else(|| beside(EVIDENCE)),
             matrix,
         })
     }
 
     /// The matrix that was named, or the one that is found: here, in a parent folder, or beside this program.
     pub(crate) fn find_matrix(named: Option<&Path>) -> Result<PathBuf, LocationError> {
-        let here = env::current_dir()?;
-        let beside_program = env::current_exe()?.parent().map(|folder| folder.join("matrix.yaml"));
-        let found = || {
-            let above = here.ancestors().map(|folder| folder.join("matrix.yaml"));
-            above.chain(beside_program).find(|candidate| candidate.is_file())
-        };
-        named.map(Path::to_owned).or_else(found).ok_or(LocationError::NoMatrix(here))
+        match named {
+            Some(matrix) => Ok(matrix.to_owned()),
+            None => {
+                let here = env::current_dir()?;
+                matrix_near(&here)?.ok_or(LocationError::NoMatrix(here))
+            }
+        }
     }
 
     /// The recorded inputs of the matrix, and why each cannot be used here (`None`: it can).

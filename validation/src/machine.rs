@@ -3,13 +3,19 @@
 pub(crate) mod child;
 mod here;
 
-use std::{collections::BTreeMap, env, path::PathBuf, process::Command, time::Duration};
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
-use robocache_core::subject::Description;
+use robocache_core::{cuda::KernelFile, subject::Description};
 use serde::{Deserialize, Serialize};
 
 use self::child::Question;
-use crate::{cell::Input, golden::Corpus};
+use crate::{cell::Input, golden::Corpus, kernels::UnusableKernels};
 
 /// What GPUs and libraries there are. Eight GPUs, and kernels compiled from PTX, take a driver a few seconds.
 const SEARCH: Question = Question {
@@ -63,6 +69,25 @@ impl Machine {
         let found = env::current_exe().map_err(|error| format!("this program's file is unknown: {error}"));
         let found = found.and_then(|program| child::ask(Command::new(program).arg("probe"), SEARCH));
         found.unwrap_or_else(Self::without_gpus)
+    }
+
+    /// The same, for a file of kernels in the place of those of this program. The error says what is wrong with the file.
+    pub fn probe_with(kernels: &KernelFile) -> Result<Self, UnusableKernels> {
+        let found = env::current_exe().map_err(|error| format!("this program's file is unknown: {error}"));
+        let ask = |program| {
+            let mut command = Command::new(program);
+            child::ask::<Result<Self, String>>(command.args(["probe", "--kernels"]).arg(kernels.path()), SEARCH)
+        };
+        match found.and_then(ask) {
+            Ok(answer) => answer.map_err(UnusableKernels),
+            Err(reason) => Ok(Self::without_gpus(reason)),
+        }
+    }
+
+    /// The child's side of [`Machine::probe_with`].
+    pub(crate) fn probe_here_with(kernels: &Path) -> Result<Self, String> {
+        let file = KernelFile::read(kernels).map_err(|error| error.to_string())?;
+        here::look_with(Some(&file)).map_err(|error| error.to_string())
     }
 
     /// Looks for GPUs and libraries in this process. A driver or a library can hang it or bring it down.

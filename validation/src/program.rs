@@ -15,7 +15,7 @@ use crate::{
     gate, golden,
     machine::Machine,
     matrix::{self, Kind},
-    numbers, subject, suites, validate, worker,
+    mutants, numbers, subject, suites, validate, worker,
 };
 
 /// The program over these operators: ten lines of `main.rs` make a harness of a stranger's crate.
@@ -69,12 +69,14 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
         Some(Command::Subject { library }) => {
             shown(subject::look(&library).map(|description| print(&description)).map_err(Stop::from))
         }
-        Some(Command::Probe { subject }) => {
+        Some(Command::Mutants(arguments)) => shown(mutants::command(registry, &arguments)),
+        Some(Command::Probe { subject, kernels }) => {
             // A search that a driver holds up must not outlive the program that waits for it. Without this, it may.
             let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-            match subject {
-                Some(library) => probe_subject(&library),
-                None => print(&Machine::probe_here()),
+            match (subject, kernels) {
+                (Some(library), _) => probe_subject(&library),
+                (None, Some(kernels)) => print(&Machine::probe_here_with(&kernels)),
+                (None, None) => print(&Machine::probe_here()),
             }
         }
         None => {
@@ -143,7 +145,10 @@ fn probe_subject(library: &Path) -> Exit {
     }
 }
 
-fn work(registry: &Registry, arguments: WorkerArguments) -> Exit {
+fn work(registry: &Registry, mut arguments: WorkerArguments) -> Exit {
+    if let (Some(kernels), Some(hash)) = (arguments.kernels.take(), arguments.kernels_hash.take()) {
+        suites::use_kernels(kernels, hash);
+    }
     let served = subject::Served::new(registry, arguments);
     let ended = worker::serve(
         |cell, attached| suites::execute(served.registry()?, cell, attached),

@@ -10,8 +10,10 @@ use crate::{
     exit::Exit,
     gate::GateError,
     golden::GoldenError,
+    kernels::UnusableKernels,
     locations::LocationError,
     matrix::Diagnostic,
+    mutants::MutantsError,
     numbers::NumbersError,
     subject::UnusableSubject,
 };
@@ -31,6 +33,9 @@ pub enum Stop {
     /// The library under test cannot be one.
     #[error(transparent)]
     Subject(#[from] UnusableSubject),
+    /// The file of kernels cannot be one.
+    #[error(transparent)]
+    Kernels(#[from] UnusableKernels),
     /// The filters leave nothing of the profile.
     #[error("no cell of profile `{profile}` matches the filters; `--list` shows their names")]
     NothingSelected {
@@ -75,6 +80,9 @@ pub enum Stop {
     /// Runs cannot be published.
     #[error(transparent)]
     Numbers(#[from] NumbersError),
+    /// Mutants could not be run.
+    #[error(transparent)]
+    Mutants(#[from] MutantsError),
     /// The operating system refused.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -94,12 +102,14 @@ impl Stop {
             | Self::Matrix(_)
             | Self::Option(_)
             | Self::Subject(_)
+            | Self::Kernels(_)
             | Self::NothingSelected { .. }
             | Self::Bundle(_)
             | Self::Numbers(_) => Exit::BadInput,
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
             Self::Gate(error) => error.exit(),
             Self::Golden(error) => error.exit(),
+            Self::Mutants(error) => error.exit(),
             Self::Run(_)
             | Self::Execution(_)
             | Self::Append(_)
@@ -114,10 +124,11 @@ impl Stop {
     /// What is shown to people, with colours.
     pub fn styled(&self) -> String {
         match self {
-            Self::Matrix(diagnostic) => diagnostic.styled(),
+            Self::Matrix(diagnostic) | Self::Mutants(MutantsError::Matrix(diagnostic)) => diagnostic.styled(),
             Self::Location(_)
             | Self::Option(_)
             | Self::Subject(_)
+            | Self::Kernels(_)
             | Self::NothingSelected { .. }
             | Self::Run(_)
             | Self::Execution(_)
@@ -130,6 +141,7 @@ impl Stop {
             | Self::Golden(_)
             | Self::Bundle(_)
             | Self::Numbers(_)
+            | Self::Mutants(_)
             | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),
         }
     }

@@ -3,6 +3,8 @@
 use cudarc::driver::{DriverError, sys::CUresult};
 use robocache_kernels::MissingImage;
 
+use super::KernelFileError;
+
 /// A failure of the driver, of a launch or of a missing library.
 #[derive(Debug, thiserror::Error)]
 pub enum CudaError {
@@ -12,6 +14,9 @@ pub enum CudaError {
     /// This build has no kernels.
     #[error(transparent)]
     NoKernels(#[from] MissingImage),
+    /// The file in the place of the kernels of this build cannot be used.
+    #[error(transparent)]
+    KernelFile(#[from] KernelFileError),
     /// A driver call failed.
     #[error("{doing}: {name} ({code}): {description}")]
     Driver {
@@ -37,7 +42,11 @@ impl CudaError {
     pub fn code(&self) -> Option<u32> {
         match self {
             Self::Driver { code, .. } => Some(*code),
-            Self::Unavailable(_) | Self::NoKernels(_) | Self::UnknownKernel(_) | Self::Implementation(_) => None,
+            Self::Unavailable(_)
+            | Self::NoKernels(_)
+            | Self::KernelFile(_)
+            | Self::UnknownKernel(_)
+            | Self::Implementation(_) => None,
         }
     }
 

@@ -8,7 +8,7 @@ use cudarc::driver::{
 };
 use robocache_kernels::{EmbeddedImage, IMAGE, symbols};
 
-use super::{Context, CudaError, error::During};
+use super::{Context, CudaError, KernelFile, KernelFileError, error::During};
 
 /// All kernels of an image on one GPU. Clones share it.
 #[derive(Clone)]
@@ -17,6 +17,8 @@ pub struct KernelImage(Arc<Inner>);
 struct Inner {
     module: CUmodule,
     functions: HashMap<&'static str, CUfunction>,
+    /// What the module was loaded from.
+    _file: Option<KernelFile>,
     /// Keeps the module's context alive.
     context: Context,
 }
@@ -41,6 +43,23 @@ impl KernelImage {
         Self::load_embedded(context, embedded)
     }
 
+    /// Loads the image of a file, or without one that of this build.
+    pub fn load_from(context: &Context, file: Option<&KernelFile>) -> Result<Self, CudaError> {
+        match file {
+            None => Self::load(context),
+            Some(file) => Self::load_file(context, file).map_err(|error| blamed(file, context, error)),
+        }
+    }
+
+    fn load_file(context: &Context, file: &KernelFile) -> Result<Self, CudaError> {
+        context.bind()?;
+        // SAFETY: the bytes are aligned, begin as an image does and are as many as it says; what they hold beyond that is
+        // for the driver to check, in a process that may die. `Inner` keeps them.
+        let module = unsafe { result::module::load_data(file.bytes().as_ptr().cast()) }
+            .during(|| format!("loading `{}`", file.path().display()))?;
+        Self::with_functions(context, module, Some(file.clone()))
+    }
+
     fn load_embedded(context: &Context, embedded: &'static EmbeddedImage) -> Result<Self, CudaError> {
         context.bind()?;
         // SAFETY: the bytes are a fatbin that nvcc wrote, whole and aligned, and they live as long as the program.
@@ -51,7 +70,12 @@ impl KernelImage {
                 embedded.architectures.join(", ")
             )
         })?;
-        let mut inner = Inner { module, functions: HashMap::new(), context: context.clone() };
+        Self::with_functions(context, module, None)
+    }
+
+    /// Finds and loads every kernel of a module that was just loaded into this context.
+    fn with_functions(context: &Context, module: CUmodule, file: Option<KernelFile>) -> Result<Self, CudaError> {
+        let mut inner = Inner { module, functions: HashMap::new(), _file: file, context: context.clone() };
         for name in symbols::ALL {
             let symbol = CString::new(name).expect("symbols hold no NUL");
             // SAFETY: the module was just loaded and stays loaded as long as `inner`.
@@ -92,10 +116,29 @@ impl KernelImage {
 impl Drop for Inner {
     fn drop(&mut self) {
         if self.context.bind().is_ok() {
-            // SAFETY: loaded in `load_embedded`, and no `Kernel` outlives the image it borrows from. An error means that
+            // SAFETY: loaded just before `with_functions`, and no `Kernel` outlives the image it borrows from. An error means that
             // the context is lost, and the module with it.
             let _ = unsafe { result::module::unload(self.module) };
         }
+    }
+}
+
+/// What a driver's error at the loading of a file says of the file. Errors of the context stay what they are.
+fn blamed(file: &KernelFile, context: &Context, error: CudaError) -> CudaError {
+    const NO_BINARY_FOR_GPU: u32 = sys::CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU as u32;
+    const NOT_FOUND: u32 = sys::CUresult::CUDA_ERROR_NOT_FOUND as u32;
+    const INVALID_IMAGE: u32 = sys::CUresult::CUDA_ERROR_INVALID_IMAGE as u32;
+    const INVALID_PTX: u32 = sys::CUresult::CUDA_ERROR_INVALID_PTX as u32;
+    let path = file.path().to_owned();
+    match error.code() {
+        Some(NO_BINARY_FOR_GPU) => {
+            let (major, minor) = context.properties().compute_capability;
+            KernelFileError::NoCodeForGpu { path, major, minor }.into()
+        }
+        Some(NOT_FOUND | INVALID_IMAGE | INVALID_PTX) => {
+            KernelFileError::Refused { path, reason: error.to_string() }.into()
+        }
+        Some(_) | None => error,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use robocache_kernels::IMAGE;
 
-use super::{Context, CudaError, DeviceProperties, KernelImage, driver::device_count};
+use super::{Context, CudaError, DeviceProperties, KernelFile, KernelImage, driver::device_count};
 
 /// Every GPU that this process may use, in CUDA's order: a context was made on each and the kernels were loaded into it.
 ///
@@ -10,18 +10,30 @@ use super::{Context, CudaError, DeviceProperties, KernelImage, driver::device_co
 ///
 /// A driver can hang or bring the process down. Call this where that does no harm.
 pub fn usable_gpus() -> Result<Vec<DeviceProperties>, CudaError> {
+    usable_gpus_with(None)
+}
+
+/// The same for the kernels of a file, or without one for those of this build.
+pub fn usable_gpus_with(file: Option<&KernelFile>) -> Result<Vec<DeviceProperties>, CudaError> {
     let count = device_count()?;
     if count == 0 {
         return Err(CudaError::Unavailable("the driver sees no GPU; is CUDA_VISIBLE_DEVICES empty?".into()));
     }
     // Asked before any GPU is touched: it is the same for all of them.
-    IMAGE.embedded().map_err(|missing| CudaError::NoKernels(missing.clone()))?;
-    (0..count).map(|ordinal| try_gpu(ordinal).map_err(|error| unusable(ordinal, &error))).collect()
+    if file.is_none() {
+        IMAGE.embedded().map_err(|missing| CudaError::NoKernels(missing.clone()))?;
+    }
+    let try_gpu = |ordinal| match try_gpu(ordinal, file) {
+        // The file is at fault and not the GPU.
+        Err(error @ CudaError::KernelFile(_)) => Err(error),
+        result => result.map_err(|error| unusable(ordinal, &error)),
+    };
+    (0..count).map(try_gpu).collect()
 }
 
-fn try_gpu(ordinal: usize) -> Result<DeviceProperties, CudaError> {
+fn try_gpu(ordinal: usize, file: Option<&KernelFile>) -> Result<DeviceProperties, CudaError> {
     let context = Context::new(ordinal)?;
-    KernelImage::load(&context)?;
+    KernelImage::load_from(&context, file)?;
     Ok(context.properties().clone())
 }
 

@@ -9,4 +9,4 @@ mod values;
 
 pub(crate) use blocks::{below, fill, fill_rows, shuffle, unit};
 pub(crate) use times::{TimeAxis, fill_source_times, fill_target_times};
-pub(crate) use values::{Pattern, fill_cancelling, integer, special, uniform, wide_exponent};
+pub(crate) use values::{Pattern, fill_cancelling, integer, of_one_binade, special, uniform, wide_exponent};

@@ -146,6 +146,14 @@ fn fill_sequence<T: TimeAxis>(times: &mut [T], distribution: Distribution, gener
                 time = time.add_ticks(1 << below(generator, 4));
             }
         }
+        Distribution::Midpoints => {
+            let mut time = T::add_ticks(T::seconds(0.0), below(generator, 2000) as i64 - 1000);
+            for slot in times {
+                *slot = time;
+                // Even, so that the middle is a whole tick.
+                time = time.add_ticks(2 << below(generator, 4));
+            }
+        }
         Distribution::DuplicatedTimes => {
             let (mut run, mut tick) = (0, 0);
             for time in times {
@@ -235,6 +243,7 @@ fn draw_target<T: TimeAxis>(knots: &[T], progress: f64, distribution: Distributi
         Distribution::CancellingPairs if below(generator, 8) != 0 => {
             T::along(knot, next, 0.5).nudge(below(generator, 5) as i64 - 2)
         }
+        Distribution::Midpoints if below(generator, 8) != 0 => T::along(knot, next, 0.5),
         Distribution::IntegerValued => knot.add_ticks(below(generator, 12) as i64 - 2),
         Distribution::Uniform
         | Distribution::WideExponents
@@ -243,6 +252,7 @@ fn draw_target<T: TimeAxis>(knots: &[T], progress: f64, distribution: Distributi
         | Distribution::OneVoxel
         | Distribution::OutsideGrid
         | Distribution::CancellingPairs
+        | Distribution::Midpoints
         | Distribution::SpecialValues
         | Distribution::DuplicatedTimes
         | Distribution::ClusteredTimes => match generator.next_u32() % 16 {

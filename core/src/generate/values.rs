@@ -74,6 +74,13 @@ pub(crate) fn integer<E: Pattern>(generator: &mut ChaCha8Rng) -> E {
     E::narrow(below(generator, 33) as f32 - 16.0)
 }
 
+/// Either sign and a magnitude in `[1, 2)`: half of two of them of one sign has one bit more than the dtype, or none.
+pub(crate) fn of_one_binade<E: Pattern>(generator: &mut ChaCha8Rng) -> E {
+    let word = generator.next_u32();
+    let sign = if word >> 31 == 0 { 0 } else { E::SIGN };
+    E::from_pattern(sign | E::ONE | (word & ((1 << E::FRACTION_BITS) - 1)))
+}
+
 /// Every second time a value that arithmetic treats specially, else one uniform in `[-1, 1)`.
 pub(crate) fn special<E: Pattern>(generator: &mut ChaCha8Rng) -> E {
     let word = generator.next_u32();
@@ -150,6 +157,14 @@ mod tests {
         assert!(special.contains(&f32::INFINITY) && special.contains(&f32::NEG_INFINITY));
         assert!(special.iter().any(|value| *value == 0.0 && value.is_sign_negative()));
         assert!(special.contains(&E::from_pattern(1).widen()));
+
+        let ulp = E::from_pattern(E::ONE + 1).widen() - 1.0;
+        let binade = draw(of_one_binade::<E>);
+        assert!(binade.iter().all(|value| (1.0..2.0).contains(&value.abs())));
+        let is_tie = |pair: &&[f32]| (pair[0] + pair[1]) / ulp % 2.0 != 0.0 && pair[0] * pair[1] > 0.0;
+        // In f32 the sum itself is rounded, so that only the narrow dtypes show it here.
+        let ties = binade.chunks(2).filter(is_tie).count();
+        assert!(E::FRACTION_BITS == 23 || ties > 2000, "{ties}");
 
         assert!(draw(integer::<E>).iter().all(|value| value.fract() == 0.0 && value.abs() <= 16.0));
     }

@@ -49,6 +49,7 @@ pub(crate) const DISTRIBUTIONS: &[Distribution] = &[
     Distribution::WideExponents,
     Distribution::CancellingPairs,
     Distribution::IntegerValued,
+    Distribution::Midpoints,
     Distribution::SpecialValues,
     Distribution::DuplicatedTimes,
     Distribution::ClusteredTimes,

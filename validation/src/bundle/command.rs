@@ -169,7 +169,7 @@ fn interrupted() -> Exit {
 /// This program and machine, which a minimised bundle was made by, and the question that the bundle came from.
 fn environment_here(manifest: &Manifest, machine: &Machine) -> Result<Environment, StorageError> {
     let then = &manifest.environment;
-    let here = Environment::collect(Program::current()?, then.selection.clone(), machine, kernel_image());
+    let here = Environment::collect(Program::current()?, then.selection.clone(), machine, kernel_image(None));
     Ok(Environment { run: then.run.clone(), invocation: then.invocation.clone(), ..here })
 }
 

@@ -121,7 +121,7 @@ pub struct Environment {
     pub selection: Selection,
     /// The command line that asks it again, filters left out.
     pub invocation: String,
-    /// BLAKE3 of the embedded image of CUDA kernels, in hexadecimal.
+    /// BLAKE3 of the image of CUDA kernels, in hexadecimal: the embedded one, or that of `--kernels`.
     pub kernel_image: Fact<String>,
     /// The machine, its GPUs apart. It has no name here: evidence is published.
     pub host: Host,
@@ -138,7 +138,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Looks around. `kernel_image` is the hash of the embedded image of kernels, or why there is none.
+    /// Looks around. `kernel_image` is the hash of the image of kernels, or why there is none.
     pub fn collect(
         program: Program,
         selection: Selection,

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use robocache_core::cuda::KernelFile;
+
 use super::{
     environment::{Environment, Filters, Selection},
     program::Program,
@@ -20,7 +22,7 @@ pub fn open(
     matrix: &Matrix,
     (kind, profile): (Kind, &str),
     machine: &Machine,
-    arguments: &RunArguments,
+    (arguments, kernels): (&RunArguments, Option<&KernelFile>),
 ) -> Result<Run, RunError> {
     let text = matrix.text().as_bytes();
     let filters = Filters {
@@ -29,7 +31,7 @@ pub fn open(
         skip: arguments.selection.skip.clone(),
     };
     let selection = Selection { kind, ..Selection::new(profile, filters, text) };
-    let mut environment = Environment::collect(Program::current()?, selection, machine, kernel_image());
+    let mut environment = Environment::collect(Program::current()?, selection, machine, kernel_image(kernels));
     environment.invocation = invocation(arguments, kind, profile);
     match (&arguments.resume, NextestRun::current()) {
         (Some(which), _) => Run::resume(root, which, environment),
@@ -38,8 +40,26 @@ pub fn open(
     }
 }
 
-/// BLAKE3 of the embedded image of CUDA kernels, or why there is none.
-pub(crate) fn kernel_image() -> Result<String, String> {
+/// Starts a run of another question than the command line's cells: never resumed, and shared with no other process.
+pub fn open_anew(
+    root: &Path,
+    matrix: &Matrix,
+    (kind, profile): (Kind, &str),
+    filters: Filters,
+    machine: &Machine,
+    invocation: String,
+) -> Result<Run, RunError> {
+    let text = matrix.text().as_bytes();
+    let selection = Selection { kind, ..Selection::new(profile, filters, text) };
+    let environment = Environment::collect(Program::current()?, selection, machine, kernel_image(None));
+    Run::create(root, Environment { invocation, ..environment }, text)
+}
+
+/// BLAKE3 of the file of kernels, or of the embedded image, or why there is none.
+pub(crate) fn kernel_image(kernels: Option<&KernelFile>) -> Result<String, String> {
+    if let Some(file) = kernels {
+        return Ok(file.hash().to_owned());
+    }
     robocache_kernels::IMAGE.embedded().map(|image| image.blake3.to_owned()).map_err(ToString::to_string)
 }
 
@@ -51,8 +71,8 @@ fn invocation(arguments: &RunArguments, kind: Kind, profile: &str) -> String {
         Kind::Benchmark => " bench",
     };
     words += &format!(" --profile {}", quoted(profile));
-    let (matrix, data, subject) = (&arguments.matrix, &arguments.data, &arguments.subject);
-    for (option, path) in [("--matrix", matrix), ("--data", data), ("--subject", subject)] {
+    let RunArguments { matrix, data, subject, kernels, .. } = arguments;
+    for (option, path) in [("--matrix", matrix), ("--data", data), ("--subject", subject), ("--kernels", kernels)] {
         if let Some(path) = path {
             words += &format!(" {option} {}", quoted(&path.to_string_lossy()));
         }

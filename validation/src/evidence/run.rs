@@ -11,6 +11,7 @@ use robocache_core::subject::Description;
 
 use super::{
     environment::{Environment, EnvironmentError, Filters},
+    fact::Fact,
     lock::{LockError, lock},
     log::{Access, AppendError, RecordLog},
     read::{Damage, LogContents, LogError, TornTail, read_log},
@@ -346,6 +347,7 @@ fn check_continues(started: &Environment, now: &Environment) -> Result<(), RunEr
         ("the filters", describe(&started.selection.filters), describe(&now.selection.filters)),
         ("the matrix (its hash)", started.selection.matrix_hash.clone(), now.selection.matrix_hash.clone()),
         ("the program (its hash)", started.program.hash.clone(), now.program.hash.clone()),
+        ("the kernel image (its hash)", image(&started.kernel_image), image(&now.kernel_image)),
         ("the subject", describe_subject(started.subject.as_ref()), describe_subject(now.subject.as_ref())),
     ];
     let differences: Vec<String> = compared
@@ -354,6 +356,14 @@ fn check_continues(started: &Environment, now: &Environment) -> Result<(), RunEr
         .map(|(what, then, now)| format!("{what} was {then} and is now {now}"))
         .collect();
     if differences.is_empty() { Ok(()) } else { Err(RunError::Differs { run: started.run.clone(), differences }) }
+}
+
+/// What tells one image of kernels from another.
+fn image(hash: &Fact<String>) -> String {
+    match hash {
+        Fact::Known(hash) => hash.clone(),
+        Fact::Missing { missing: _ } => "none".to_owned(),
+    }
 }
 
 /// What tells one subject from another.

@@ -25,7 +25,8 @@ const FILE: &str = "gate.json";
 
 /// Compares this program with `against` by the cells that are asked for, and leaves evidence of it.
 pub(crate) fn command(registry: &Registry, ask: &Ask, against: &str, asked: &GateArguments) -> Result<Exit, Stop> {
-    let (locations, matrix, machine, plan) = plan(registry, ask)?;
+    // Its programs measure their own kernels: the command line takes no file of others.
+    let (locations, matrix, machine, plan, _) = plan(registry, ask)?;
     let profile = ask.arguments.profile.as_ref().unwrap_or(&ask.default_profile);
     let selected = selection::select(&plan, &ask.arguments.selection);
     let (skipped, cells): (Vec<Selected<'_>>, Vec<Selected<'_>>) = selected
@@ -63,7 +64,7 @@ pub(crate) fn command(registry: &Registry, ask: &Ask, against: &str, asked: &Gat
     if !skipped.is_empty() {
         anstream::println!("not compared, because they cannot run here: {} selected cells", skipped.len());
     }
-    let run = evidence::open(&locations.output, &matrix, (ask.kind, profile), &machine, &ask.arguments)?;
+    let run = evidence::open(&locations.output, &matrix, (ask.kind, profile), &machine, (&ask.arguments, None))?;
     let path = run.write_report(FILE, record.to_json().as_bytes())?;
     anstream::println!("evidence: {}", path.display());
     run.close()?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Display, num::NonZero, path::Path, thread}
 
 use nvml_wrapper::{Nvml, error::NvmlError};
 use robocache_core::{
-    cuda::{DeviceProperties, usable_gpus},
+    cuda::{CudaError, DeviceProperties, KernelFile, KernelFileError, usable_gpus, usable_gpus_with},
     cupti::Cupti,
     library::NCCL,
 };
@@ -12,7 +12,19 @@ use robocache_core::{
 use super::{Gpu, Machine};
 
 pub(super) fn look() -> Machine {
-    let (gpus, cuda_missing) = match usable_gpus() {
+    machine(usable_gpus())
+}
+
+/// The same for a file of kernels; an error says that it is unusable, and not a GPU.
+pub(super) fn look_with(kernels: Option<&KernelFile>) -> Result<Machine, KernelFileError> {
+    match usable_gpus_with(kernels) {
+        Err(CudaError::KernelFile(error)) => Err(error),
+        found => Ok(machine(found)),
+    }
+}
+
+fn machine(found: Result<Vec<DeviceProperties>, CudaError>) -> Machine {
+    let (gpus, cuda_missing) = match found {
         Ok(gpus) => (gpus.into_iter().map(Gpu::from).collect(), None),
         Err(error) => (Vec::new(), Some(format!("{error}{}", second_opinion()))),
     };

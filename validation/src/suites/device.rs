@@ -3,11 +3,13 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, btree_map::Entry},
+    path::PathBuf,
+    sync::OnceLock,
 };
 
 use robocache_core::{
     cpu::{CpuOptions, CpuSession},
-    cuda::{self, CudaError, CudaSession},
+    cuda::{self, CudaError, CudaSession, KernelFile},
     operator::{Problem, RunError},
     session::{RunOutcome, Session, Variation},
     tensor::HostTensor,
@@ -65,6 +67,20 @@ pub(super) fn run_on_other_gpu(
     CudaSession::new(gpu(number)?, problem, inputs)?.run(Variation::Plain { poison: POISON })
 }
 
+/// The file of kernels that every GPU of this process is opened with, and its hash.
+static KERNELS: OnceLock<(PathBuf, String)> = OnceLock::new();
+
+/// Has GPUs that are opened from now on load a file in the place of the kernels of this build. Called once, before any is.
+pub(crate) fn use_kernels(path: PathBuf, hash: String) {
+    // A second call would be a mistake of this program; the first file stays.
+    let _ = KERNELS.set((path, hash));
+}
+
+fn open_gpu(number: usize) -> Result<cuda::Device, CudaError> {
+    let file = KERNELS.get().map(|(path, hash)| KernelFile::read_again(path, hash)).transpose()?;
+    cuda::Device::open_with(number, file.as_ref())
+}
+
 /// A GPU, opened for its first cell and kept until the process ends. The supervisor shows each worker its own GPU as
 /// number 0 and the others behind it; a context that broke is replaced with its process.
 pub(super) fn gpu(number: usize) -> Result<&'static cuda::Device, CudaError> {
@@ -73,7 +89,7 @@ pub(super) fn gpu(number: usize) -> Result<&'static cuda::Device, CudaError> {
     }
     OPEN.with_borrow_mut(|open| match open.entry(number) {
         Entry::Occupied(device) => Ok(*device.get()),
-        Entry::Vacant(place) => Ok(*place.insert(Box::leak(Box::new(cuda::Device::open(number)?)))),
+        Entry::Vacant(place) => Ok(*place.insert(Box::leak(Box::new(open_gpu(number)?)))),
     })
 }
 

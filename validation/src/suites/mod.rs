@@ -18,7 +18,7 @@ mod settings;
 mod witness;
 
 pub(crate) use backward_compat::{BACKWARD_COMPAT, golden_outputs};
-pub(crate) use device::{own_gpu_uuid, stopwatch};
+pub(crate) use device::{own_gpu_uuid, stopwatch, use_kernels};
 pub use execute::{digest, execute, exhibit};
 pub(crate) use prepare::{Prepared, Unprepared, Wanted, prepare_wanted};
 pub use settings::{

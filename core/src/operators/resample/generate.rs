@@ -7,8 +7,8 @@ use crate::{
     distribution::Distribution,
     dtype::{DType, Element},
     generate::{
-        Pattern, TimeAxis, fill, fill_cancelling, fill_source_times, fill_target_times, integer, special, uniform,
-        wide_exponent,
+        Pattern, TimeAxis, fill, fill_cancelling, fill_source_times, fill_target_times, integer, of_one_binade,
+        special, uniform, wide_exponent,
     },
     operator::Problem,
     operators::times::TimeKind,
@@ -66,6 +66,7 @@ fn fill_typed<E: Pattern>(spec: TensorSpec, distribution: Distribution, seed: Se
         | Distribution::OutsideGrid => fill(samples, seed, |generator, _| uniform(generator)),
         Distribution::WideExponents => fill(samples, seed, |generator, _| wide_exponent(generator)),
         Distribution::IntegerValued => fill(samples, seed, |generator, _| integer(generator)),
+        Distribution::Midpoints => fill(samples, seed, |generator, _| of_one_binade(generator)),
         Distribution::SpecialValues => fill(samples, seed, |generator, _| special(generator)),
         // Consecutive samples of a channel differ in sign, so that a target half-way cancels.
         Distribution::CancellingPairs => fill_cancelling(samples, batch * channels, seed, |offset| {

@@ -44,6 +44,7 @@ fn fill_features<E: Pattern>(spec: TensorSpec, distribution: Distribution, seed:
         | Distribution::DuplicatedTimes
         | Distribution::ClusteredTimes
         | Distribution::EpochTimes
+        | Distribution::Midpoints
         | Distribution::ClusteredCloud
         | Distribution::OneVoxel
         | Distribution::OutsideGrid => fill(features, seed, |generator, _| uniform(generator)),
@@ -77,7 +78,8 @@ fn fill_points(shape: &VoxelizeShape, spec: TensorSpec, distribution: Distributi
         Distribution::Uniform
         | Distribution::DuplicatedTimes
         | Distribution::ClusteredTimes
-        | Distribution::EpochTimes => each(points, &|generator, axis| whole.anywhere(generator, axis)),
+        | Distribution::EpochTimes
+        | Distribution::Midpoints => each(points, &|generator, axis| whole.anywhere(generator, axis)),
         Distribution::WideExponents if coordinates_vary => each(points, &|generator, axis| {
             if generator.next_u32() % 2 == 0 { wide_exponent(generator) } else { dense.anywhere(generator, axis) }
         }),

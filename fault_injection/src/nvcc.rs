@@ -1,0 +1,144 @@
+//! Kernels made into an image by nvcc, for one kind of GPU.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    CompileError, Sources,
+    compiler::{first_line, said},
+};
+
+/// The one translation unit.
+const UNIT: &str = "image.cu";
+
+/// The flags of `kernels/build.rs` but for its number of threads: images are compiled side by side. A test holds the two
+/// to each other.
+const FLAGS: [&str; 9] = [
+    "-fatbin",
+    "-no-compress",
+    "-std=c++17",
+    "-O3",
+    "-fmad=false",
+    "-prec-div=true",
+    "-prec-sqrt=true",
+    "-ftz=false",
+    "-Werror=all-warnings",
+];
+
+/// Where `scripts/setup_cuda.sh` puts it, below the workspace.
+const LOCAL: &str = ".cuda/nvidia/cu13/bin/nvcc";
+
+/// An nvcc that is there, looked for where `kernels/build.rs` does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nvcc {
+    path: PathBuf,
+    version: String,
+}
+
+/// There is no nvcc that starts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no nvcc; looked at: {}. Run scripts/setup_cuda.sh (no root needed), or install CUDA 13 and set NVCC or \
+     CUDA_HOME",
+    searched.join("; ")
+)]
+pub struct MissingNvcc {
+    /// What was tried, and what came of it.
+    pub searched: Vec<String>,
+}
+
+impl Nvcc {
+    /// Looks for it: `NVCC`, `CUDA_HOME`, `CUDA_PATH`, `PATH`, the usual folder, and `.cuda` here or above, or above this
+    /// program.
+    pub fn find() -> Result<Self, MissingNvcc> {
+        let mut searched = Vec::new();
+        for (origin, path) in candidates() {
+            match started(&path) {
+                Ok(version) => return Ok(Self { path, version }),
+                // Most folders of PATH and above the present one have none; only what was named is worth a word.
+                Err(_) if origin.is_empty() => {}
+                Err(reason) => searched.push(format!("{} ({origin}): {reason}", path.display())),
+            }
+        }
+        searched.push(format!("every folder of PATH; {LOCAL} here and above"));
+        Err(MissingNvcc { searched })
+    }
+
+    /// What it says of itself.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Makes an image of the kernels in this folder, for GPUs of this compute capability: `9.0` means `sm_90`.
+    pub fn compile(&self, sources: &Sources, capability: &str, folder: &Path) -> Result<PathBuf, CompileError> {
+        let source = folder.join("source");
+        sources.write(&source)?;
+        let architecture: String = capability.chars().filter(char::is_ascii_digit).collect();
+        // A path that does not depend on where this runs: the folder of the sources is the compiler's own.
+        let image = folder.canonicalize()?.join("kernels.fatbin");
+        let compiled = Command::new(&self.path)
+            .current_dir(&source)
+            .args(FLAGS)
+            .arg(format!("-gencode=arch=compute_{architecture},code=sm_{architecture}"))
+            .args([UNIT, "-o"])
+            .arg(&image)
+            .output()?;
+        if !compiled.status.success() {
+            return Err(CompileError::Refused(said(&compiled)));
+        }
+        fs::metadata(&image)?;
+        Ok(image)
+    }
+}
+
+/// Files that may be nvcc, and whose word it is; nobody's where it was only looked for.
+fn candidates() -> Vec<(&'static str, PathBuf)> {
+    if let Some(nvcc) = env::var_os("NVCC").filter(|value| !value.is_empty()) {
+        return vec![("NVCC", nvcc.into())];
+    }
+    let mut candidates = Vec::new();
+    for variable in ["CUDA_HOME", "CUDA_PATH"] {
+        if let Some(home) = env::var_os(variable).filter(|value| !value.is_empty()) {
+            candidates.push((variable, Path::new(&home).join("bin/nvcc")));
+        }
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    candidates.extend(env::split_paths(&path).map(|folder| ("", folder.join("nvcc"))));
+    candidates.push(("the default folder", PathBuf::from("/usr/local/cuda/bin/nvcc")));
+    let places = [env::current_dir().ok(), env::current_exe().ok()];
+    for place in places.iter().flatten() {
+        candidates.extend(place.ancestors().map(|folder| ("", folder.join(LOCAL))));
+    }
+    candidates
+}
+
+/// The version that it prints, or why it prints none.
+fn started(nvcc: &Path) -> Result<String, String> {
+    if !nvcc.is_file() {
+        return Err("there is no such file".to_owned());
+    }
+    let output = Command::new(nvcc).arg("--version").output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(first_line(&output.stderr));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().find(|line| line.contains("release")).unwrap_or("nvcc of an unknown version").trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_those_of_the_build() {
+        let build = include_str!("../../kernels/build.rs");
+        let (_, rest) = build.split_once("const FLAGS: ").unwrap();
+        let (list, _) = rest.split_once("];\n").unwrap();
+        let of_build = list.split('"').skip(1).step_by(2).filter(|flag| !flag.starts_with("--threads"));
+        assert_eq!(of_build.collect::<Vec<_>>(), FLAGS);
+        assert!(build.contains(LOCAL));
+    }
+}
