@@ -11,6 +11,7 @@ mod bad_recordings;
 mod benchmarks;
 mod gate;
 mod interrupts;
+mod kernels;
 mod kills;
 mod nextest;
 mod numbers;
