@@ -68,13 +68,14 @@ pub enum Command {
         /// The library.
         library: PathBuf,
     },
-    /// Build deliberately broken subjects, and see that the suites find each one.
+    /// Build deliberately broken implementations, and see that the suites find each one.
     ///
-    /// Each mutant is compiled with the C compiler (the variable CC, or cc) and taken through the suites as a library
-    /// under test; so are controls, in which nothing is wrong. docs/mutants.md says what that proves.
+    /// Each mutant is compiled and taken through the suites; so are controls, in which nothing is wrong. For the CPU that is
+    /// a library under test, made by the C compiler (the variable CC, or cc); with `--device cuda` an image of this program's
+    /// kernels, made by nvcc for the first GPU. docs/mutants.md says what that proves.
     ///
     /// Exit status: 0 every mutant was found by the suite that must find it, in every repeat, and no control raised an
-    /// alarm; 1 otherwise; 2 a patch does not apply or compile, or nothing matches; 3 there is no compiler.
+    /// alarm; 1 otherwise; 2 a patch does not apply or compile, or nothing matches; 3 there is no compiler or no GPU.
     Mutants(MutantsArguments),
     /// Execute cells for a supervisor at the other end of standard input.
     #[command(hide = true)]

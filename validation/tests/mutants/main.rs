@@ -5,6 +5,7 @@
 mod project;
 
 mod bad_input;
+mod cuda;
 mod detection;
 mod document;
 mod patches;

@@ -12,6 +12,7 @@ mod benchmarks;
 mod bundles;
 mod gate;
 mod interrupts;
+mod kernels;
 mod kills;
 mod nextest;
 mod numbers;
