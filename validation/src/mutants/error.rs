@@ -42,9 +42,7 @@ pub enum MutantsError {
     #[error(transparent)]
     Matrix(#[from] Diagnostic),
     /// A mutant could not be killed by anything that is run.
-    #[error(
-        "`{name}` must be killed by {suite}, which fault_injection/mutants.yaml does not run on {device} for its operators"
-    )]
+    #[error("`{name}` must be killed by {suite}, which mutants.yaml does not run for its operators on {device}")]
     SuiteIsNotRun {
         /// The mutant.
         name: String,

@@ -23,8 +23,8 @@ pub(super) struct SuiteCells {
 
 /// Runs every suite until it finds something or has run all its cells. `None` if the run was interrupted.
 ///
-/// Each suite has a worker of its own: a library that behaves differently after some calls, or that damages its process,
-/// must be found by each from the start.
+/// Each suite has a worker of its own: a library that behaves differently after some calls, or that damages its
+/// process, must be found by each from the start.
 pub(super) fn run(library: &Library, repeat: u32, suites: &[SuiteCells]) -> io::Result<Option<Trial>> {
     let begin = Instant::now();
     let mut results = Vec::new();
