@@ -275,8 +275,8 @@ ROBOCACHE_KERNEL(32) voxelize_index(const __grid_constant__ Cloud cloud, const _
 }
 
 // output [X, Y, Z, F]
-#define ROBOCACHE_REDUCE(SUFFIX, DTYPE, REDUCTION) \
-    ROBOCACHE_KERNEL(40) voxelize_##SUFFIX( \
+#define ROBOCACHE_REDUCE(SUFFIX, REGISTERS, DTYPE, REDUCTION) \
+    ROBOCACHE_KERNEL(REGISTERS) voxelize_##SUFFIX( \
         const __grid_constant__ PointIndex index, const __grid_constant__ HeavyVoxels heavy_voxels, \
         std::uint64_t voxel_count, const DTYPE::Bits *features, std::uint64_t width, float *output) { \
         robocache::reduce_voxels<DTYPE, REDUCTION>(index, heavy_voxels, voxel_count, features, width, output); \
@@ -288,9 +288,9 @@ ROBOCACHE_KERNEL(32) voxelize_index(const __grid_constant__ Cloud cloud, const _
         robocache::reduce_heavy<DTYPE, REDUCTION>(cloud, grid, index, heavy_voxels, features, width, output); \
     }
 
-ROBOCACHE_REDUCE(mean_f32, robocache::F32, robocache::Mean)
-ROBOCACHE_REDUCE(mean_f16, robocache::F16, robocache::Mean)
-ROBOCACHE_REDUCE(mean_bf16, robocache::Bf16, robocache::Mean)
-ROBOCACHE_REDUCE(max_f32, robocache::F32, robocache::Maximum)
-ROBOCACHE_REDUCE(max_f16, robocache::F16, robocache::Maximum)
-ROBOCACHE_REDUCE(max_bf16, robocache::Bf16, robocache::Maximum)
+ROBOCACHE_REDUCE(mean_f32, 40, robocache::F32, robocache::Mean)
+ROBOCACHE_REDUCE(mean_f16, 40, robocache::F16, robocache::Mean)
+ROBOCACHE_REDUCE(mean_bf16, 40, robocache::Bf16, robocache::Mean)
+ROBOCACHE_REDUCE(max_f32, 48, robocache::F32, robocache::Maximum)
+ROBOCACHE_REDUCE(max_f16, 48, robocache::F16, robocache::Maximum)
+ROBOCACHE_REDUCE(max_bf16, 48, robocache::Bf16, robocache::Maximum)

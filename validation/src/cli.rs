@@ -6,7 +6,7 @@ use libtest_mimic::FormatSetting;
 use robocache_core::timing::Series;
 
 use crate::{
-    bundle::{BundleArguments, MinimizeArguments, PostmortemArguments},
+    bundle::{MinimizeArguments, PostmortemArguments, ReplayArguments},
     golden::GoldenCommand,
 };
 
@@ -44,10 +44,10 @@ pub enum Command {
     Bench(Box<BenchArguments>),
     /// Replay a bundle: execute a cell that failed again, on the very inputs on which it failed.
     ///
-    /// Neither the matrix nor the data is needed. Exit status: 0 it passes now, 1 it fails with the same bits, 6 it still
+    /// Neither the matrix nor the data is needed; of a shared library, the library is. Exit status: 0 it passes now, 1 it fails with the same bits, 6 it still
     /// fails, but with other bits, 2 the bundle is unusable, 3 INCOMPLETE (this machine lacks the device), 4 the harness
     /// failed.
-    Repro(BundleArguments),
+    Repro(ReplayArguments),
     /// Make a bundle as small as it can be: the smallest problem and rows that still fail in the same way.
     ///
     /// The result is a new bundle of at most 1 MiB. Exit status 0 says that it was written; 1, 6 and 0 with the words

@@ -222,10 +222,14 @@ pub fn start_supervisor(
 }
 
 /// One worker for cells of this device, which no matrix and no run stands behind.
-pub(crate) fn start_replayer(device: Device, machine: &Machine) -> io::Result<Supervisor> {
+pub(crate) fn start_replayer(
+    device: Device,
+    machine: &Machine,
+    worker_arguments: Vec<OsString>,
+) -> io::Result<Supervisor> {
     let gpu_workers = match device {
         Device::Cpu => Vec::new(),
         Device::Cuda => vec![visible_gpus(machine, 0)],
     };
-    Supervisor::new(SupervisorOptions { gpu_workers, ..SupervisorOptions::for_this_program(["worker"]) })
+    Supervisor::new(SupervisorOptions { gpu_workers, ..SupervisorOptions::for_this_program(worker_arguments) })
 }

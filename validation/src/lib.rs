@@ -96,7 +96,7 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     // Execute, judge, append: a cell is shown when its record is durable.
     interrupt::install()?;
     let run = evidence::open(&locations.output, &matrix, (*kind, profile), &machine, arguments)?;
-    let workers = subject::worker_arguments(arguments, machine.subject.as_ref());
+    let workers = subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref());
     let supervisor = execution::start_supervisor(&machine, *kind, &arguments.selection, workers)?;
     let jobs = selected.iter().map(|planned| locations.attach(&matrix, &machine, planned)).collect();
     let manner = Manner { retries: matrix.find(*kind, profile)?.retries, quiet: arguments.is_quiet() };

@@ -10,12 +10,23 @@ pub struct BundleArguments {
     pub bundle: PathBuf,
 }
 
-/// How a bundle is made smaller.
+/// Which bundle, and what its cell is executed with.
 #[derive(Debug, Clone, clap::Args)]
-pub struct MinimizeArguments {
+pub struct ReplayArguments {
     /// The bundle.
     #[command(flatten)]
     pub bundle: BundleArguments,
+    /// Execute a shared library in the place of this program's own operators: the one that failed, or another one.
+    #[arg(long, value_name = "LIBRARY")]
+    pub subject: Option<PathBuf>,
+}
+
+/// How a bundle is made smaller.
+#[derive(Debug, Clone, clap::Args)]
+pub struct MinimizeArguments {
+    /// The bundle, and what its cell is executed with.
+    #[command(flatten)]
+    pub replay: ReplayArguments,
     /// The folder for the smaller bundle; by default that of the bundle.
     #[arg(long, value_name = "DIR")]
     pub into: Option<PathBuf>,

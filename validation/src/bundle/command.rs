@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use robocache_core::registry::Registry;
 
 use super::{
-    arguments::{BundleArguments, MinimizeArguments, PostmortemArguments},
+    arguments::{MinimizeArguments, PostmortemArguments, ReplayArguments},
     error::Flaw,
     keep::store,
     manifest::Manifest,
@@ -19,6 +19,7 @@ use super::{
     postmortem,
     read::{Bundle, read},
     replay::{Replayed, Replayer, check, machine_for, shortfall},
+    subject::{SubjectIdentity, relation},
     way::way,
 };
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
     exit::Exit,
     machine::Machine,
     report::{print_line, terminal},
+    subject,
     supervisor::interrupt,
     verdict::Verdict,
 };
@@ -40,13 +42,14 @@ enum First {
 }
 
 /// `validation repro`: executes a bundle's cell again, and says whether the same bits came back.
-pub(crate) fn replay_bundle(registry: &Registry, arguments: &BundleArguments) -> Result<Exit, Stop> {
-    let (bundle, replayed) = match first(registry, &arguments.bundle)? {
+pub(crate) fn replay_bundle(registry: &Registry, arguments: &ReplayArguments) -> Result<Exit, Stop> {
+    let (bundle, machine, replayed) = match first(registry, arguments)? {
         First::Ended(exit) => return Ok(exit),
-        First::Done { bundle, replayed, .. } => (bundle, replayed),
+        First::Done { bundle, machine, replayed, .. } => (bundle, machine, replayed),
     };
     let manifest = &bundle.manifest;
     print_line(&manifest.cell.name);
+    show_library(manifest.subject.as_ref(), &machine);
     print_line(format_args!("  then: {}", terminal::judgement(&manifest.verdict)));
     print_line(format_args!("  now:  {}", terminal::judgement(&replayed.verdict)));
     if let Verdict::Error { .. } = replayed.verdict {
@@ -60,8 +63,8 @@ pub(crate) fn replay_bundle(registry: &Registry, arguments: &BundleArguments) ->
 
 /// `validation minimize`: writes a smaller bundle that fails in the same way.
 pub(crate) fn minimize_bundle(registry: &Registry, arguments: &MinimizeArguments) -> Result<Exit, Stop> {
-    let path = &arguments.bundle.bundle;
-    let (bundle, machine, replayer, replayed) = match first(registry, path)? {
+    let path = &arguments.replay.bundle.bundle;
+    let (bundle, machine, replayer, replayed) = match first(registry, &arguments.replay)? {
         First::Ended(exit) => return Ok(exit),
         First::Done { bundle, machine, replayer, replayed } => (*bundle, machine, replayer, *replayed),
     };
@@ -69,15 +72,18 @@ pub(crate) fn minimize_bundle(registry: &Registry, arguments: &MinimizeArguments
         (way(&bundle.manifest.outcome, &bundle.manifest.verdict), way(&replayed.outcome, &replayed.verdict));
     if then != now {
         print_line(format_args!("{}: not minimised", bundle.manifest.cell.name));
+        show_library(bundle.manifest.subject.as_ref(), &machine);
         print_line(format_args!("  then: {then}\n  now:  {now}"));
         return Ok(replayed.likeness(&bundle.manifest).exit());
     }
     let operator = registry.get(&bundle.manifest.replay.operator).expect("it was replayed");
     let (size_before, hash) = (bundle.bytes, bundle.hash.clone());
     let budget = Budget { time: Duration::from_secs(arguments.seconds), attempts: arguments.attempts };
+    let failed = bundle.manifest.subject.clone();
     let environment = environment_here(&bundle.manifest, &machine)?;
+    let subject = environment.subject.as_ref().map(SubjectIdentity::from);
     let mut bundle = bundle;
-    bundle.manifest = Manifest { environment, minimized_from: Some(hash), ..bundle.manifest };
+    bundle.manifest = Manifest { environment, subject, minimized_from: Some(hash), ..bundle.manifest };
 
     let shown = Shown::new(arguments.attempts);
     let search = Search::new(&**operator, &replayer, budget, bundle, replayed).map_err(|flaw| flaw.of(path))?;
@@ -92,6 +98,7 @@ pub(crate) fn minimize_bundle(registry: &Registry, arguments: &MinimizeArguments
     let bytes = fitted(best, path)?;
     let written = store(folder, &format!("{cell}.minimal"), &bytes)?;
     print_line(format_args!("{cell}"));
+    show_library(failed.as_ref(), &machine);
     print_line(format_args!("  fails: {now}"));
     print_line(format_args!(
         "  at:    {} ({} smaller problems in {} attempts)",
@@ -121,18 +128,31 @@ pub(crate) fn draft_postmortem(arguments: &PostmortemArguments) -> Result<Exit, 
     Ok(Exit::Passed)
 }
 
+/// Says which library was executed, if one was, and whether it is the one that failed.
+fn show_library(failed: Option<&SubjectIdentity>, machine: &Machine) {
+    if let Some(given) = &machine.subject {
+        print_line(format_args!("  library: {}", relation(failed, &given.into())));
+    }
+}
+
 /// Reads and replays a bundle.
-fn first(registry: &Registry, path: &Path) -> Result<First, Stop> {
+fn first(registry: &Registry, arguments: &ReplayArguments) -> Result<First, Stop> {
+    let path = &*arguments.bundle.bundle;
     let bundle = read(path)?;
     let replay = &bundle.manifest.replay;
-    check(path, &bundle.manifest, registry)?;
-    let machine = machine_for(replay.device);
+    let library = arguments.subject.as_deref().map(subject::look).transpose()?;
+    check(path, &bundle.manifest, registry, library.as_ref())?;
+    let machine = Machine { subject: library, ..machine_for(replay.device) };
     if let Some(missing) = shortfall(replay, &machine) {
         print_line(format_args!("INCOMPLETE: this machine cannot replay {}: {missing}", replay.name));
         return Ok(First::Ended(Exit::Incomplete));
     }
     interrupt::install()?;
-    let replayer = Replayer::new(replay.device, &machine)?;
+    let replayer = Replayer::new(
+        replay.device,
+        &machine,
+        subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref()),
+    )?;
     Ok(match replayer.replay(path, &bundle.hash, replay)? {
         None => First::Ended(interrupted()),
         Some(replayed) => {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::manifest::VERSION;
+use super::{manifest::VERSION, subject::SubjectIdentity};
 
 /// A bundle that is refused.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +61,20 @@ pub enum Flaw {
     /// It is whole, but this program cannot replay it.
     #[error("this program cannot replay it: {0}")]
     Foreign(String),
+    /// It is of a shared library, and none was given.
+    #[error(
+        "it is of the shared library {0}; pass `--subject LIBRARY` with that library to see the same bits, or with a \
+         repaired one to see whether its cell passes now"
+    )]
+    NeedsSubject(SubjectIdentity),
+    /// The shared library that was given has no such cell.
+    #[error("the shared library {subject} cannot replay it: {lack}")]
+    SubjectLacks {
+        /// The library.
+        subject: SubjectIdentity,
+        /// What it lacks.
+        lack: String,
+    },
     /// It cannot be made as small as a minimised bundle must be.
     #[error("the smallest bundle that still fails has {bytes} bytes, more than {limit}")]
     StillLarge {

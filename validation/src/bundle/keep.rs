@@ -13,6 +13,7 @@ use super::{
     error::{BundleError, Flaw},
     exhibit::{self, Shown},
     manifest::{KEY, Manifest, is_regenerable},
+    subject::SubjectIdentity,
     tensors::Held,
 };
 use crate::{
@@ -91,8 +92,7 @@ impl<'a> Keeper<'a> {
         let manifest = Manifest {
             cell: cell.clone(),
             replay,
-            // Here goes the identity of a shared library under test.
-            subject: None,
+            subject: self.environment.subject.as_ref().map(SubjectIdentity::from),
             attempt,
             verdict: verdict.clone(),
             outcome: outcome.clone(),

@@ -45,14 +45,14 @@ impl fmt::Display for Likeness {
     }
 }
 
-/// Compares what came of a replay, and the tensors that its suite saw, with what the bundle says. Where outputs were kept, their hashes decide; where the cell gave none,
-/// because it crashed, say, the way in which it failed does.
+/// Compares what came of a replay, and the tensors that its suite saw, with what the bundle says. Where outputs were
+/// kept, their hashes decide; where the cell gave none, because it crashed, say, the way in which it failed does.
 pub fn compare(manifest: &Manifest, outcome: &Outcome, verdict: &Verdict, entries: &[TensorEntry]) -> Likeness {
     match verdict {
         Verdict::Pass | Verdict::Skip { .. } => return Likeness::PassesNow,
         Verdict::Fail { .. } | Verdict::Timeout { .. } | Verdict::Crash { .. } | Verdict::Error { .. } => {}
     }
-    let (then, now) = (actual(&manifest.tensors), actual(entries));
+    let (then, now) = (outputs(&manifest.tensors, &manifest.outcome), outputs(entries, outcome));
     let same_kind = manifest.verdict.word() == verdict.word();
     let same_way = way(&manifest.outcome, &manifest.verdict) == way(outcome, verdict);
     // A count is a fact without a tensor: there the numbers in the message are what matters.
@@ -78,7 +78,31 @@ fn is_count(outcome: &Outcome) -> bool {
     }
 }
 
-fn actual(entries: &[TensorEntry]) -> Vec<(&str, &str)> {
-    let actual = entries.iter().filter(|entry| entry.role == Role::Actual);
-    actual.map(|entry| (entry.name.as_str(), entry.blake3.as_str())).collect()
+fn is_ladder(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Observed(observation) => match &**observation {
+            Observation::Determinism(_) => true,
+            Observation::LaunchCount(_)
+            | Observation::Accuracy(_)
+            | Observation::BackwardCompat(_)
+            | Observation::Performance(_)
+            | Observation::OperatorFailed(_)
+            | Observation::Panicked { .. }
+            | Observation::InputRejected { .. } => false,
+        },
+        Outcome::Died(_) | Outcome::DeadlineExceeded { .. } | Outcome::HarnessFailed { .. } => false,
+    }
+}
+
+/// What runs gave: nothing where the worker did not live to show it. A ladder holds two runs against each other, and
+/// either may be the wrong one; elsewhere a reference says what is expected.
+fn outputs<'a>(entries: &'a [TensorEntry], outcome: &Outcome) -> Vec<(Role, &'a str, &'a str)> {
+    let both = is_ladder(outcome) && entries.iter().any(|entry| entry.role == Role::Actual);
+    let is_of_a_run = |entry: &&TensorEntry| match entry.role {
+        Role::Input => false,
+        Role::Expected => both,
+        Role::Actual => true,
+    };
+    let of_runs = entries.iter().filter(is_of_a_run);
+    of_runs.map(|entry| (entry.role, entry.name.as_str(), entry.blake3.as_str())).collect()
 }

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{
     error::Flaw,
+    subject::SubjectIdentity,
     tensors::{PROBLEM_LIMIT_BYTES, Role, TensorEntry, check_entries},
 };
 use crate::{
@@ -31,8 +32,8 @@ pub struct Manifest {
     pub cell: Cell,
     /// What is replayed: the cell itself, or what a suite or a minimisation narrowed it to. It keeps the cell's name.
     pub replay: Cell,
-    /// BLAKE3 of the shared library that was under test, in hexadecimal; `null` if the operators were those of the program.
-    pub subject: Option<String>,
+    /// The shared library that was under test; `null` if the operators were those of the program.
+    pub subject: Option<SubjectIdentity>,
     /// 1 for the first execution in its run.
     pub attempt: u32,
     /// The judgement of the facts.
@@ -98,6 +99,10 @@ impl Manifest {
         let (cell, replay) = (&self.cell, &self.replay);
         if (&replay.name, &replay.operator, replay.device) != (&cell.name, &cell.operator, cell.device) {
             return Err(Flaw::absurd("what is replayed", &replay.name, "it must be of the same cell"));
+        }
+        // Whoever reads either must be told the same.
+        if self.subject != self.environment.subject.as_ref().map(SubjectIdentity::from) {
+            return Err(Flaw::absurd("the shared library", "another one", "it must be that of the environment"));
         }
         let deadline_ms = replay.limits.deadline_ms;
         if deadline_ms > DEADLINE_LIMIT_MS {

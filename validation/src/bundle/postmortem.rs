@@ -30,7 +30,9 @@ pub(super) fn draft(bundle: &Bundle, path: &Path) -> String {
         table(&mut text, &element(&comparison));
     }
     text += "\n## Replay\n\n```sh\n";
-    let _ = writeln!(text, "{} repro {}", this_program(), quoted(&path.to_string_lossy()));
+    // A run's folder does not say where the library lay.
+    let library = manifest.subject.as_ref().map_or("", |_| " --subject LIBRARY");
+    let _ = writeln!(text, "{} repro {}{library}", this_program(), quoted(&path.to_string_lossy()));
     text += "```\n\n";
     let _ = writeln!(text, "The bundle has {bytes} bytes and the BLAKE3 `{hash}`.");
     text += "\n## Where\n\n";
@@ -102,7 +104,8 @@ fn environment(manifest: &Manifest) -> Vec<(&'static str, String)> {
         ("system", fact(&environment.host.system)),
     ];
     if let Some(subject) = &manifest.subject {
-        rows.push(("shared library", code(subject)));
+        rows.push(("shared library", code(&format!("{} {}", subject.name, subject.version))));
+        rows.push(("its BLAKE3", code(&subject.hash)));
     }
     match &environment.gpus {
         Fact::Known(gpus) => rows.extend(gpus.iter().map(|gpu| ("GPU", printable_line(&gpu.gpu.name)))),

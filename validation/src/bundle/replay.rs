@@ -1,8 +1,8 @@
 //! A bundle's cell, executed again as a run would.
 
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 
-use robocache_core::registry::Registry;
+use robocache_core::{registry::Registry, subject::Description};
 use tempfile::TempDir;
 
 use super::{
@@ -20,6 +20,7 @@ use crate::{
     machine::Machine,
     observation::Outcome,
     protocol::{Attached, GivenInputs},
+    subject,
     suites::SuiteSettings,
     supervisor::{Event, Execution, Job, Supervisor},
     verdict::{Verdict, judge},
@@ -45,9 +46,9 @@ pub(crate) struct Replayer {
 }
 
 impl Replayer {
-    /// For cells of this device, on this machine.
-    pub(super) fn new(device: Device, machine: &Machine) -> Result<Self, Stop> {
-        Ok(Self { supervisor: start_replayer(device, machine)?, scratch: tempfile::tempdir()? })
+    /// For cells of this device, on this machine, with workers that are started with these arguments.
+    pub(super) fn new(device: Device, machine: &Machine, worker_arguments: Vec<OsString>) -> Result<Self, Stop> {
+        Ok(Self { supervisor: start_replayer(device, machine, worker_arguments)?, scratch: tempfile::tempdir()? })
     }
 
     /// Executes what the bundle at `path` says, on its inputs; `None` if it was interrupted.
@@ -101,10 +102,25 @@ pub(super) fn machine_for(device: Device) -> Machine {
     }
 }
 
-/// Fails unless this program can replay the bundle at `path`.
-pub(super) fn check(path: &Path, manifest: &Manifest, registry: &Registry) -> Result<(), BundleError> {
-    if let Some(subject) = &manifest.subject {
-        return Err(Flaw::Foreign(format!("it is of the shared library {subject}")).of(path));
+/// Fails unless this program can replay the bundle at `path`, with this library if there is one.
+pub(super) fn check(
+    path: &Path,
+    manifest: &Manifest,
+    registry: &Registry,
+    library: Option<&Description>,
+) -> Result<(), BundleError> {
+    let replay = &manifest.replay;
+    let lack = library.and_then(|library| {
+        let lack = subject::lacks(library, &replay.operator, replay.device, replay.dtype, &replay.parameters)?;
+        Some(Flaw::SubjectLacks { subject: library.into(), lack })
+    });
+    let flaw = match (&manifest.subject, library) {
+        // This program's own operators never failed: that they pass would say nothing.
+        (Some(failed), None) => Some(Flaw::NeedsSubject(failed.clone())),
+        (Some(_) | None, Some(_)) | (None, None) => lack,
+    };
+    match flaw {
+        Some(flaw) => Err(flaw.of(path)),
+        None => manifest.check_problem(registry, &Host::look().memory_bytes).map_err(|flaw| flaw.of(path)),
     }
-    manifest.check_problem(registry, &Host::look().memory_bytes).map_err(|flaw| flaw.of(path))
 }

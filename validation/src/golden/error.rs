@@ -84,6 +84,8 @@ impl From<Flaw> for GoldenFlaw {
             | Flaw::TooLarge { .. }
             | Flaw::Absurd { .. }
             | Flaw::Foreign(_)
+            | Flaw::NeedsSubject(_)
+            | Flaw::SubjectLacks { .. }
             | Flaw::StillLarge { .. }
             | Flaw::Exists => Self::Malformed(flaw.to_string()),
         }

@@ -148,8 +148,8 @@ impl Ladder {
         facts
     }
 
-    /// A rung that says what the first run must have given: the outputs of this program's CPU in the place of a library's or
-    /// of a GPU's.
+    /// A rung that says what the first run must have given: the outputs of this program's CPU in the place of a
+    /// library's or a GPU's.
     fn climb_standard(&mut self, rung: &str, outcome: RunOutcome) {
         let RunOutcome { outputs, guard_violation, mutated_input } = outcome;
         let differences = differences(&outputs, &self.expected);

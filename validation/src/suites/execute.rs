@@ -20,7 +20,8 @@ use crate::{
     worker::{digest_in_fresh_process, without_memory_limit},
 };
 
-/// Executes a cell, and leaves an exhibit where something is wrong with its outputs. The error says why this program cannot: the harness is at fault then, not the operator.
+/// Executes a cell, and leaves an exhibit where something is wrong with its outputs. The error says why this program
+/// cannot: the harness is at fault then, not the operator.
 pub fn execute(registry: &Registry, cell: &Cell, attached: &Attached) -> Result<Observation, String> {
     let prepared = match prepare(registry, cell, attached) {
         Ok(prepared) => prepared,

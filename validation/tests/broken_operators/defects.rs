@@ -164,7 +164,7 @@ impl Defect {
             (Self::Chained, Verdict::Pass) => deterministic || !cell.operator.starts_with("fuse"),
             // Two streams.
             (Self::Chained, Verdict::Fail { reason }) => {
-                !deterministic && reason.contains("launches of `fuse_*`: 2, budget 1")
+                !deterministic && reason.starts_with("launches of `fuse_*`: 2 (") && reason.ends_with(", budget 1")
             }
             (
                 _,

@@ -71,6 +71,8 @@ fn names_shapes_and_sizes_are_checked_before_anything_is_allocated() {
     assert_eq!(absurd("[1,3]", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,3]"), "there are 16 at most");
     assert_eq!(absurd(r#""name":"features""#, r#""name":"points""#), "names are unique");
     assert_eq!(absurd(r#""deadline_ms":10000"#, r#""deadline_ms":999999999999"#), "a day is the most");
+    let library = r#""subject":{"name":"mine","version":"1","hash":"ab"}"#;
+    assert_eq!(absurd(r#""subject":null"#, library), "it must be that of the environment");
     let text = manifest_text(&bytes());
     let first = text.find(r#""blake3":"#).unwrap();
     assert_eq!(absurd(&text[first..first + 12], r#""blake3":"zz"#), "BLAKE3 has 64 hexadecimal digits");

@@ -14,7 +14,7 @@ use crate::{
 const _: () = assert!(MAX_STREAMS == limits::STREAMS, "the kernel's table has another length");
 
 /// What fuses a wide batch fastest.
-const BLOCK: Block = Block { threads: 256, accesses_per_thread: 16, tiles_per_multiprocessor: 8 };
+const BLOCK: Block = Block { threads: 256, accesses_per_thread: 16, tiles_per_multiprocessor: 2 };
 
 /// `StreamTable` of `fuse.cu`.
 #[derive(Clone, Copy, Debug)]

@@ -4,6 +4,13 @@ use robocache_kernels::limits;
 
 use crate::cuda::Call;
 
+/// Accesses of each thread from which on a tile is large.
+const LARGE: u64 = 8;
+
+/// Tiles for each multiprocessor below which tiles are not made larger than that, so that multiprocessors end together;
+/// and from which on rows are asked for before they are read.
+const MANY_TILES_PER_MULTIPROCESSOR: u64 = 8;
+
 /// One row of a stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
@@ -25,7 +32,7 @@ pub(crate) struct Block {
     pub(crate) threads: u32,
     /// Accesses of each thread for one tile, if there is work enough: then the search at a tile's beginning hardly counts.
     pub(crate) accesses_per_thread: u64,
-    /// Tiles for each multiprocessor below which tiles are made smaller, so that all of them have some, and about as many.
+    /// Tiles for each multiprocessor below which no tile is large, so that all of them have some.
     pub(crate) tiles_per_multiprocessor: u64,
 }
 
@@ -34,7 +41,7 @@ pub(crate) struct Block {
 pub(crate) struct Tiles {
     /// The targets of a tile of each stream.
     pub(crate) targets: Vec<u64>,
-    /// Whether tiles are so large that rows should be asked for before they are read.
+    /// Whether rows should be asked for before they are read: where there is work enough, it keeps memory busy.
     pub(crate) fetch_ahead: bool,
 }
 
@@ -67,8 +74,11 @@ impl Tiles {
                 })
                 .collect();
             let count: u64 = targets.iter().map(|tile| batch * target.div_ceil(*tile)).sum();
-            if accesses_per_thread == 1 || count >= block.tiles_per_multiprocessor * multiprocessors {
-                return Self { targets, fetch_ahead: accesses_per_thread == block.accesses_per_thread };
+            let many = MANY_TILES_PER_MULTIPROCESSOR * multiprocessors;
+            let wanted =
+                if accesses_per_thread > LARGE { many } else { block.tiles_per_multiprocessor * multiprocessors };
+            if accesses_per_thread == 1 || count >= wanted {
+                return Self { targets, fetch_ahead: count >= many };
             }
             accesses_per_thread /= 2;
         }
@@ -99,6 +109,14 @@ mod tests {
         assert_eq!(tiles(&[512], 32, 256, 256), small(&[8]));
         assert_eq!(tiles(&[64], 8, 64, 256), small(&[64]));
         assert_eq!(tiles(&[1024, 256, 128], 4, 128, 128), small(&[2, 8, 16]));
+    }
+
+    #[test]
+    fn tiles_are_large_only_where_there_are_many() {
+        let rows = [1024, 256, 128];
+        assert_eq!(tiles(&rows, 512, 128, 256), Tiles { targets: vec![64, 128, 128], fetch_ahead: true });
+        assert_eq!(tiles(&rows, 256, 128, 256), Tiles { targets: vec![32, 128, 128], fetch_ahead: true });
+        assert_eq!(tiles(&rows, 128, 128, 256), Tiles { targets: vec![32, 128, 128], fetch_ahead: false });
     }
 
     #[test]

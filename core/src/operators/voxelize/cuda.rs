@@ -11,6 +11,9 @@ const THREADS: u32 = 256;
 /// Threads of a block that writes voxels: few, so that a place is soon free for the next one.
 const WRITING_THREADS: u32 = 64;
 
+/// Threads of a block that waits for all others: many, so that there are few blocks to start when there is nothing to do.
+const WAITING_THREADS: u32 = 1024;
+
 /// `Grid` of `voxel_grid.cuh`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -167,7 +170,7 @@ impl VoxelizeProblem {
             start: Start::Early,
         };
         let reduce_heavy = kernel(&format!("heavy_{mode}"))?;
-        let threads = call.geometry.threads.unwrap_or(THREADS);
+        let threads = call.geometry.threads.unwrap_or(WAITING_THREADS);
         // All blocks wait for one another.
         let resident = call.kernels.resident_blocks(reduce_heavy, threads)?;
         let together = Launch {
