@@ -71,7 +71,8 @@ fn everything_compiles_to_other_machine_code() {
     let folder = tempfile::tempdir().unwrap();
     let compile = |name: &str, diff: &str| {
         let folder = folder.path().join(name);
-        let image = nvcc.compile(&catalogue.patched(diff).unwrap(), "9.0", &folder).map_err(|error| error.to_string())?;
+        let image =
+            nvcc.compile(&catalogue.patched(diff).unwrap(), "9.0", &folder).map_err(|error| error.to_string())?;
         fs::read(image).map_err(|error| error.to_string())
     };
     let unpatched = compile("as_it_is", "").unwrap();
