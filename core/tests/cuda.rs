@@ -110,8 +110,11 @@ fn every_builtin_problem_has_a_cuda_side_and_opening_a_gpu_never_panics() {
     match Device::open(0) {
         Ok(device) => assert!(device.context().memory().is_ok()),
         Err(CudaError::Unavailable(_) | CudaError::NoKernels(_)) => {}
-        Err(error @ (CudaError::Driver { .. } | CudaError::UnknownKernel(_) | CudaError::Implementation(_))) => {
-            panic!("{error}")
-        }
+        Err(
+            error @ (CudaError::Driver { .. }
+            | CudaError::KernelFile(_)
+            | CudaError::UnknownKernel(_)
+            | CudaError::Implementation(_)),
+        ) => panic!("{error}"),
     }
 }
