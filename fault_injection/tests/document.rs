@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::Path};
 
-use fault_injection::{Catalogue, Kind};
+use fault_injection::{Catalogue, Kind, Mutant};
 use robocache_core::subject::Place;
 
 const BEGIN: &str = "<!-- kinds: begin -->\n";
@@ -12,12 +12,14 @@ const END: &str = "<!-- kinds: end -->";
 
 fn table() -> String {
     let [cpu, cuda] = [Place::Cpu, Place::Cuda].map(|device| Catalogue::embedded(device).unwrap().mutants);
-    let mut table = "| kind | what is wrong | mutants of the CPU, and of CUDA |\n|---|---|---|\n".to_owned();
+    let mut table = "| kind | what is wrong | mutants of the CPU | of CUDA |\n|---|---|---|---|\n".to_owned();
     for &kind in Kind::ALL {
-        let named = cpu.iter().chain(&cuda).filter(|mutant| mutant.kind == kind);
-        let names: Vec<_> = named.map(|mutant| format!("`{}`", mutant.name)).collect();
-        let names = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
-        let _ = writeln!(table, "| `{kind}` | {} | {names} |", kind.description());
+        let named = |mutants: &[Mutant]| {
+            let of_kind = mutants.iter().filter(|mutant| mutant.kind == kind);
+            let names: Vec<_> = of_kind.map(|mutant| format!("`{}`", mutant.name)).collect();
+            if names.is_empty() { "none yet".to_owned() } else { names.join(", ") }
+        };
+        let _ = writeln!(table, "| `{kind}` | {} | {} | {} |", kind.description(), named(&cpu), named(&cuda));
     }
     table
 }
@@ -37,11 +39,17 @@ fn the_table_of_kinds_is_what_there_is() {
 
 #[test]
 fn the_numbers_that_pages_give_are_right() {
-    let mutants = Catalogue::embedded(Place::Cpu).unwrap().mutants;
-    let kinds: BTreeSet<Kind> = mutants.iter().map(|mutant| mutant.kind).collect();
+    let [(mutants, kinds), (cuda_mutants, cuda_kinds)] = [Place::Cpu, Place::Cuda].map(|device| {
+        let mutants = Catalogue::embedded(device).unwrap().mutants;
+        let kinds: BTreeSet<Kind> = mutants.iter().map(|mutant| mutant.kind).collect();
+        (mutants, kinds)
+    });
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let page = |name: &str| fs::read_to_string(root.join(name)).unwrap();
     assert!(page("README.md").contains(&format!("{} seeded defects and cheats", mutants.len())), "{}", mutants.len());
     let sentence = format!("{} mutants of {} of the kinds", mutants.len(), kinds.len());
+    assert!(page("docs/mutants.md").contains(&sentence), "{sentence}");
+    assert!(page("README.md").contains(&format!("`--device cuda`: {} in the CUDA kernels", cuda_mutants.len())));
+    let sentence = format!("there are {} mutants of {} of the kinds for CUDA", cuda_mutants.len(), cuda_kinds.len());
     assert!(page("docs/mutants.md").contains(&sentence), "{sentence}");
 }
