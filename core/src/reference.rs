@@ -1,6 +1,11 @@
 //! What a result must be, independent of every implementation.
 
-use crate::tensor::HostTensor;
+use half::{bf16, f16};
+
+use crate::{
+    dtype::{DType, Element, Float},
+    tensor::{HostTensor, TensorSpec},
+};
 
 /// What one output must be.
 pub enum Expected {
@@ -30,4 +35,29 @@ pub struct Bounded {
 pub struct Reference {
     /// One for each output.
     pub outputs: Vec<Expected>,
+}
+
+impl Bounded {
+    /// Each value rounded once to the dtype of `spec`: to nearest, ties to even, and NaN to the canonical one.
+    ///
+    /// # Panics
+    /// If there is not one value for each element.
+    pub fn nearest(&self, spec: TensorSpec) -> HostTensor {
+        let mut tensor = HostTensor::zeros(spec);
+        match tensor.dtype() {
+            DType::F32 => self.fill(tensor.as_mut_slice(), |value| f32::narrow(value as f32)),
+            DType::F16 => self.fill(tensor.as_mut_slice(), |value| f16::from_f64(value).canonical()),
+            DType::Bf16 => self.fill(tensor.as_mut_slice(), |value| bf16::from_f64(value).canonical()),
+            DType::I32 => self.fill(tensor.as_mut_slice(), |value| value as i32),
+            DType::I64 => self.fill(tensor.as_mut_slice(), |value| value as i64),
+        }
+        tensor
+    }
+
+    fn fill<E: Element>(&self, elements: &mut [E], round: impl Fn(f64) -> E) {
+        assert_eq!(self.values.len(), elements.len(), "one value for each element");
+        for (element, &value) in elements.iter_mut().zip(&self.values) {
+            *element = round(value);
+        }
+    }
 }

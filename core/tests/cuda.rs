@@ -112,8 +112,8 @@ fn every_builtin_problem_has_a_cuda_side_and_opening_a_gpu_never_panics() {
         Err(CudaError::Unavailable(_) | CudaError::NoKernels(_)) => {}
         Err(
             error @ (CudaError::Driver { .. }
-            | CudaError::KernelFile(_)
             | CudaError::UnknownKernel(_)
+            | CudaError::KernelFile(_)
             | CudaError::Implementation(_)),
         ) => panic!("{error}"),
     }

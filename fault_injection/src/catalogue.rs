@@ -70,8 +70,8 @@ impl Catalogue {
         Self::new(device, owned(mutants), owned(controls))
     }
 
-    /// What a folder holds that is laid out as `fault_injection/` is: `mutants/<device>` and `controls/<device>`, of which
-    /// the second may be missing. The sources are those that the program holds.
+    /// What a folder holds that is laid out as `fault_injection/` is: `mutants/<device>` and `controls/<device>`, of
+    /// which the second may be missing. The sources are those that the program holds.
     pub fn read(device: Place, folder: &Path) -> Result<Self, CatalogueError> {
         let device_folder = folder_name(device);
         let mutants = read_folder(&folder.join("mutants").join(device_folder))?;

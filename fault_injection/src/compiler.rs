@@ -8,7 +8,7 @@ use std::{
 
 use crate::Sources;
 
-/// The build script among the sources. It takes the folder of the result, and `CC` and `RC_INCLUDE` from the environment.
+/// The build script among the sources. It takes the folder of the result, and `CC` and `RC_INCLUDE` as variables.
 const SCRIPT: &str = "build.sh";
 /// What it makes.
 const LIBRARY: &str = "libc_subject.so";

@@ -48,7 +48,7 @@ kinds! {
     ForeignTimes = "foreign_times", "The times of another sequence or stream are used.";
     WeightsSwapped = "weights_swapped", "The weights of the two neighbours are swapped.";
     DuplicateTimes = "duplicate_times", "Equal neighbouring times divide by zero, or the wrong one of them wins.";
-    EpochTimesThroughF32 = "epoch_times_through_f32", "Nanoseconds since 1970 are rounded to f32 before they are subtracted.";
+    EpochTimesThroughF32 = "epoch_times_through_f32", "Nanoseconds are rounded to f32 before they are subtracted.";
     HalfAccumulation = "half_accumulation", "Sums or products are kept in a format that is too narrow.";
     TruncatingStore = "truncating_store", "A store drops bits instead of rounding to nearest, ties to even.";
     Contraction = "contraction", "A multiplication and an addition are contracted to one rounding.";

@@ -1,7 +1,7 @@
 //! A unified diff applied to sources: exactly, or not at all.
 //!
-//! Lines that a hunk names must stand in the file as it says, and at one place only. Where that place is does not matter,
-//! so that an edit elsewhere in the file breaks no mutant; a hunk that fits nowhere, or in two places, is an error.
+//! Lines that a hunk names must stand in the file as it says, and at one place only. Where that place is does not
+//! matter, so that an edit elsewhere breaks no mutant; a hunk that fits nowhere, or in two places, is an error.
 
 use diffy::{
     Hunk, Line,

@@ -23,6 +23,7 @@ use robocache_core::{operators, timing::Series};
 use validation::{
     execution::Selected,
     gate::{self, Comparison, Conclusion, Design, GateError, Launch, Programs},
+    golden::corpora,
     machine::Machine,
     matrix::{Kind, Matrix},
     plan::Plan,
@@ -86,12 +87,15 @@ fn study(arguments: &Arguments) -> Result<bool, GateError> {
     let registry = operators::registry();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../matrix.yaml");
     let matrix = Matrix::read(&path, &registry).unwrap_or_else(|error| panic!("{error}"));
-    let machine = Machine::probe_here();
+    let goldens = corpora(&path.with_file_name("goldens"), &matrix);
+    let machine = Machine { goldens, ..Machine::probe_here() };
     let plan = Plan::expand_of(Kind::Benchmark, &matrix, "smoke", &machine, &registry, Zoned::now().date());
     let plan = plan.unwrap_or_else(|error| panic!("{error}"));
     let chosen = plan.cells.iter().filter(|planned| planned.cell.name.contains(&arguments.cells));
-    let cells: Vec<_> =
-        chosen.filter(|planned| planned.skip.is_none()).map(|planned| Selected { planned, recording: None }).collect();
+    let cells: Vec<_> = chosen
+        .filter(|planned| planned.skip.is_none())
+        .map(|planned| Selected { planned, recording: None, golden: None })
+        .collect();
     for selected in &cells {
         println!("{}", selected.planned.cell.name);
     }

@@ -22,6 +22,7 @@ use validation::{
     cell::{Cell, Device, Input, Limits},
     dataset::Expectation,
     observation::{AccuracyFacts, Observation, Outcome},
+    protocol::Attached,
     suites::{AccuracySettings, SuiteSettings},
     supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions},
     worker,
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn serve() -> ExitCode {
-    let observe = |_: &Cell, _: Option<&_>| {
+    let observe = |_: &Cell, _: &Attached| {
         Ok(Observation::Accuracy(Box::new(AccuracyFacts {
             outputs: Vec::new(),
             exact: true,
@@ -55,7 +56,7 @@ fn serve() -> ExitCode {
             counterexample: None,
         })))
     };
-    match worker::serve(observe, |_, _| Ok(Vec::new())) {
+    match worker::serve(observe, |_, _| Ok(Vec::new()), |_, _| Ok(())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -99,8 +100,9 @@ fn print_row(name: &str, reached: f64, required: f64, bare: f64, unit: &str) {
 }
 
 fn cells_per_second(supervisor: &Supervisor, count: usize, fresh_process: bool) -> f64 {
-    let jobs: Vec<Job> =
-        (0..count).map(|index| Job { index, cell: trivial_cell(index, fresh_process), recording: None }).collect();
+    let jobs: Vec<Job> = (0..count)
+        .map(|index| Job { index, cell: trivial_cell(index, fresh_process), attached: Attached::default() })
+        .collect();
     let observed = AtomicUsize::new(0);
     let begin = Instant::now();
     let execution = supervisor.execute(&jobs, &|event| {

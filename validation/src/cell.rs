@@ -34,6 +34,19 @@ pub enum Input {
     Generated(Distribution),
     /// Read from the dataset of this name in the matrix.
     Recorded(String),
+    /// Stored with the results of a release.
+    Golden(GoldenInput),
+}
+
+/// Which golden: the cell's other parts say of which problem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoldenInput {
+    /// The release.
+    pub release: String,
+    /// The distribution from which the release generated it, with the cell's seed.
+    pub distribution: Distribution,
+    /// BLAKE3 of its file, in hexadecimal.
+    pub blake3: String,
 }
 
 impl fmt::Display for Input {
@@ -41,6 +54,7 @@ impl fmt::Display for Input {
         match self {
             Self::Generated(distribution) => distribution.fmt(formatter),
             Self::Recorded(dataset) => formatter.pad(dataset),
+            Self::Golden(golden) => write!(formatter, "{}::{}", golden.distribution, golden.release),
         }
     }
 }

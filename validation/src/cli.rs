@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use libtest_mimic::FormatSetting;
 use robocache_core::timing::Series;
 
-use crate::cell::Device;
+use crate::{
+    bundle::{MinimizeArguments, PostmortemArguments, ReplayArguments},
+    cell::Device,
+    golden::GoldenCommand,
+};
 
 /// What the program is asked to do.
 #[derive(Debug, clap::Parser)]
@@ -18,7 +22,7 @@ use crate::cell::Device;
                   Exit status: 0 all passed, 1 something failed, 2 unusable input, 3 INCOMPLETE (the profile requires \
                   something that this machine lacks, or no selected cell can run here), 4 the harness failed, \
                   5 AMBIGUOUS (a comparison with another program neither found nor excluded a regression), \
-                  130 interrupted.",
+                  6 OTHER BITS (a replayed bundle still fails, but not as it did), 130 interrupted.",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
@@ -39,6 +43,22 @@ pub enum Command {
     /// Each time stands beside that of a copy that moves as many bytes, taken between the calls. Results are evidence
     /// like those of any other run, with a table, a picture (performance.svg) and ratios instead of absolute limits.
     Bench(Box<BenchArguments>),
+    /// Replay a bundle: execute a cell that failed again, on the very inputs on which it failed.
+    ///
+    /// Neither the matrix nor the data is needed; of a shared library, the library is. Exit status: 0 it passes now, 1 it fails with the same bits, 6 it still
+    /// fails, but with other bits, 2 the bundle is unusable, 3 INCOMPLETE (this machine lacks the device), 4 the harness
+    /// failed.
+    Repro(ReplayArguments),
+    /// Make a bundle as small as it can be: the smallest problem and rows that still fail in the same way.
+    ///
+    /// The result is a new bundle of at most 1 MiB. Exit status 0 says that it was written; 1, 6 and 0 with the words
+    /// "not minimised" that the bundle does not fail here as it did.
+    Minimize(MinimizeArguments),
+    /// Draft a postmortem from a bundle: facts are filled in, headings left for people.
+    Postmortem(PostmortemArguments),
+    /// Write the goldens of a release, or look at those of earlier ones.
+    #[command(subcommand)]
+    Golden(GoldenCommand),
     /// Print the JSON Schema of the matrix, for editors and checkers.
     Schema,
     /// Print what this machine has, as planning sees it.

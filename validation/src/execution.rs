@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     ffi::OsString,
     io,
+    path::PathBuf,
     sync::{
         Mutex, PoisonError,
         mpsc::{self, Sender},
@@ -16,13 +17,14 @@ use jiff::Timestamp;
 use libtest_mimic::Arguments;
 
 use crate::{
-    cell::Cell,
-    evidence::{AppendError, NextestRun, Record, Run},
+    bundle::{Failure, Keeper},
+    cell::{Cell, Device},
+    evidence::{AppendError, Fact, NextestRun, Record, Run},
     machine::Machine,
     matrix::Kind,
     observation::Outcome,
     plan::PlannedCell,
-    protocol::Recording,
+    protocol::{Attached, Recording},
     report::progress::Progress,
     supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions, interrupt},
     verdict::{Verdict, judge},
@@ -34,17 +36,22 @@ pub enum ExecutionError {
     /// Evidence could not be written.
     #[error(transparent)]
     Append(#[from] AppendError),
+    /// Workers could leave nothing.
+    #[error("cannot make a folder for the workers within that of the run: {0}")]
+    Exhibits(#[source] io::Error),
     /// The system refuses threads.
     #[error("cannot start the supervisor: {0}")]
     Supervisor(#[from] io::Error),
 }
 
-/// A cell to be executed, and its recording.
+/// A cell to be executed, and the files that it reads.
 pub struct Selected<'a> {
     /// The cell and whether it can run.
     pub planned: &'a PlannedCell,
     /// Its recorded input, if it has one.
     pub recording: Option<Recording>,
+    /// The file of its golden, if its input is one.
+    pub golden: Option<PathBuf>,
 }
 
 /// How cells are executed and shown.
@@ -73,6 +80,7 @@ pub fn execute(
         .collect();
     let mut progress = Progress::new(rest.len() as u64, quiet);
     let (acknowledged, durable) = mpsc::channel();
+    let keeper = Keeper::new(run.folder(), run.environment()).map_err(ExecutionError::Exhibits)?;
 
     let execution = thread::scope(|scope| {
         let shown = scope.spawn(move || {
@@ -83,7 +91,7 @@ pub fn execute(
         });
         let by_nextest = NextestRun::current().map_or(0, |nextest| nextest.attempt.saturating_sub(1));
         let attempts = |cell: &Cell| earlier.get(cell.name.as_str()).map_or(by_nextest, |record| record.attempt);
-        let scribe = Scribe { run, earlier_attempts: &attempts, acknowledged };
+        let scribe = Scribe { run, keeper: &keeper, earlier_attempts: &attempts, acknowledged };
         let execution = run_cells(&scribe, rest, supervisor, retries);
         // The last sender ends the display.
         drop(scribe);
@@ -95,12 +103,18 @@ pub fn execute(
 
 fn run_cells(scribe: &Scribe<'_>, rest: Vec<Selected<'_>>, supervisor: &Supervisor, retries: u32) -> Execution {
     let mut jobs = Vec::new();
-    for Selected { planned, recording } in rest {
+    for Selected { planned, recording, golden } in rest {
         match &planned.skip {
             Some(reason) => {
-                scribe.append(&planned.cell, 1, None, Verdict::Skip { reason: reason.clone() }, Duration::ZERO);
+                let verdict = Verdict::Skip { reason: reason.clone() };
+                scribe.append(&planned.cell, 1, None, verdict, (None, Duration::ZERO));
             }
-            None => jobs.push(Job { index: jobs.len(), cell: planned.cell.clone(), recording }),
+            None => {
+                let (index, cell) = (jobs.len(), planned.cell.clone());
+                let exhibit = Some(scribe.keeper.exhibit(index));
+                let attached = Attached { recording, golden, inputs: None, exhibit };
+                jobs.push(Job { index, cell, attached });
+            }
         }
     }
     for attempt in 1..=retries + 1 {
@@ -114,7 +128,14 @@ fn run_cells(scribe: &Scribe<'_>, rest: Vec<Selected<'_>>, supervisor: &Supervis
                 if is_retried(&verdict) && attempt <= left {
                     unlucky.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
                 }
-                scribe.append(cells[&index], attempt, Some(outcome), verdict, elapsed);
+                let failure = Failure {
+                    cell: cells[&index],
+                    attempt: (scribe.earlier_attempts)(cells[&index]).saturating_add(attempt),
+                    outcome: &outcome,
+                    verdict: &verdict,
+                };
+                let bundle = scribe.keeper.keep(&failure, &scribe.keeper.exhibit(index));
+                scribe.append(cells[&index], attempt, Some(outcome), verdict, (bundle, elapsed));
             }
         });
         let unlucky = unlucky.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -137,6 +158,7 @@ fn is_retried(verdict: &Verdict) -> bool {
 /// Writes records, and passes them on when they are durable.
 struct Scribe<'a> {
     run: &'a Run,
+    keeper: &'a Keeper<'a>,
     /// Attempts at a cell before this execution: in the part of a run that is being resumed, or by cargo-nextest in
     /// other processes.
     earlier_attempts: &'a (dyn Fn(&Cell) -> u32 + Sync),
@@ -144,7 +166,15 @@ struct Scribe<'a> {
 }
 
 impl Scribe<'_> {
-    fn append(&self, cell: &Cell, attempt: u32, outcome: Option<Outcome>, verdict: Verdict, elapsed: Duration) {
+    fn append(
+        &self,
+        cell: &Cell,
+        attempt: u32,
+        outcome: Option<Outcome>,
+        verdict: Verdict,
+        rest: (Option<Fact<String>>, Duration),
+    ) {
+        let (bundle, elapsed) = rest;
         let record = Record {
             cell: cell.clone(),
             attempt: (self.earlier_attempts)(cell).saturating_add(attempt),
@@ -154,6 +184,7 @@ impl Scribe<'_> {
             subject_hash: self.run.environment().subject.as_ref().map(|subject| subject.hash.clone()),
             outcome,
             verdict,
+            bundle,
         };
         let acknowledged = self.acknowledged.clone();
         self.run.log().append_then(&record.clone(), move |durable| match durable {
@@ -188,4 +219,17 @@ pub fn start_supervisor(
         no_capture: arguments.nocapture,
         ..SupervisorOptions::for_this_program(worker_arguments)
     })
+}
+
+/// One worker for cells of this device, which no matrix and no run stands behind.
+pub(crate) fn start_replayer(
+    device: Device,
+    machine: &Machine,
+    worker_arguments: Vec<OsString>,
+) -> io::Result<Supervisor> {
+    let gpu_workers = match device {
+        Device::Cpu => Vec::new(),
+        Device::Cuda => vec![visible_gpus(machine, 0)],
+    };
+    Supervisor::new(SupervisorOptions { gpu_workers, ..SupervisorOptions::for_this_program(worker_arguments) })
 }

@@ -17,6 +17,8 @@ pub enum Exit {
     HarnessFailed = 4,
     /// A comparison with another program found nothing slower for certain, but cannot exclude it either.
     Ambiguous = 5,
+    /// A bundle was replayed and still fails, but not with the bits that it holds.
+    OtherBits = 6,
     /// Somebody interrupted it; `--resume` finishes the rest.
     Interrupted = 130,
 }

@@ -8,11 +8,13 @@
 //! | expand  | matrix, profile, [`machine`] facts  | [`plan::Plan`] of [`cell`]s      | [`plan`]        |
 //! | execute | a cell, in a [`worker`] process     | [`observation::Outcome`]: facts  | [`supervisor`], [`suites`] |
 //! | judge   | a cell and its outcome              | [`verdict::Verdict`]             | [`verdict`]     |
+//! | keep    | a failing cell and its tensors      | a [`bundle`] that can be replayed| [`bundle`]      |
 //! | append  | cell, outcome and verdict           | [`evidence::Record`], durable    | [`evidence`]    |
 //! | render  | records                             | terminal, JUnit, SVG             | [`report`]      |
 //!
 //! Expanding and judging are pure. Reports see records and nothing else.
 
+pub mod bundle;
 pub mod cell;
 pub mod cli;
 pub mod dataset;
@@ -20,6 +22,7 @@ pub mod evidence;
 pub mod execution;
 pub mod exit;
 pub mod gate;
+pub mod golden;
 mod kernels;
 mod locations;
 pub mod machine;
@@ -99,7 +102,7 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     let mut workers = subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref());
     workers.extend(kernels::worker_arguments(kernels.as_ref()));
     let supervisor = execution::start_supervisor(&machine, *kind, &arguments.selection, workers)?;
-    let jobs = selected.iter().map(|planned| locations.attach_recording(&matrix, planned)).collect();
+    let jobs = selected.iter().map(|planned| locations.attach(&matrix, &machine, planned)).collect();
     let manner = Manner { retries: matrix.find(*kind, profile)?.retries, quiet: arguments.is_quiet() };
     let execution = execution::execute(&run, jobs, &supervisor, manner)?;
     drop(supervisor);
@@ -124,7 +127,12 @@ fn plan(registry: &Registry, ask: &Ask) -> Result<(Locations, Matrix, Machine, P
     let matrix = Matrix::read(&locations.matrix, &registry)?;
     let kernels = ask.arguments.kernels.as_deref().map(kernels::read).transpose()?;
     let machine = kernels.as_ref().map_or_else(|| Ok(Machine::probe()), Machine::probe_with)?;
-    let machine = Machine { datasets: locations.recordings(&matrix), subject, ..machine };
+    let machine = Machine {
+        datasets: locations.recordings(&matrix),
+        goldens: golden::corpora(&locations.goldens, &matrix),
+        subject,
+        ..machine
+    };
     let plan = Plan::expand_of(ask.kind, &matrix, profile, &machine, &registry, Zoned::now().date())?;
     Ok((locations, matrix, machine, plan, kernels))
 }

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{cli::RunArguments, dataset, execution::Selected, matrix::Matrix, plan::PlannedCell, protocol::Recording};
+use crate::{
+    cli::RunArguments, dataset, execution::Selected, machine::Machine, matrix::Matrix, plan::PlannedCell,
+    protocol::Recording,
+};
 
 /// Paths of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub(crate) struct Locations {
     pub(crate) matrix: PathBuf,
     /// The folder of recorded inputs, if there is one.
     pub(crate) data: Option<PathBuf>,
+    /// The folder of the goldens of earlier releases.
+    pub(crate) goldens: PathBuf,
     /// The folder under which evidence is written.
     pub(crate) output: PathBuf,
 }
@@ -37,7 +42,7 @@ pub enum LocationError {
 pub(crate) fn output_folder(named: Option<&Path>) -> io::Result<PathBuf> {
     let beside = || -> io::Result<PathBuf> {
         let here = env::current_dir()?;
-        let found = find_matrix(&here)?;
+        let found = matrix_near(&here)?;
         Ok(found.as_deref().and_then(Path::parent).unwrap_or(&here).join(EVIDENCE))
     };
     named.map_or_else(beside, |folder| Ok(folder.to_owned()))
@@ -47,7 +52,7 @@ pub(crate) fn output_folder(named: Option<&Path>) -> io::Result<PathBuf> {
 const EVIDENCE: &str = "bench_artifacts";
 
 /// A matrix here, in a parent folder, or beside this program.
-fn find_matrix(here: &Path) -> io::Result<Option<PathBuf>> {
+fn matrix_near(here: &Path) -> io::Result<Option<PathBuf>> {
     let beside_program = env::current_exe()?.parent().map(|folder| folder.join("matrix.yaml"));
     let above = here.ancestors().map(|folder| folder.join("matrix.yaml"));
     Ok(above.chain(beside_program).find(|candidate| candidate.is_file()))
@@ -56,19 +61,27 @@ fn find_matrix(here: &Path) -> io::Result<Option<PathBuf>> {
 impl Locations {
     /// Follows the arguments, and looks around where they are silent.
     pub(crate) fn find(arguments: &RunArguments) -> Result<Self, LocationError> {
-        let here = env::current_dir()?;
-        let matrix = match &arguments.matrix {
-            Some(matrix) => matrix.clone(),
-            None => find_matrix(&here)?.ok_or(LocationError::NoMatrix(here))?,
-        };
+        let matrix = Self::find_matrix(arguments.matrix.as_deref())?;
         let beside = |name| matrix.parent().unwrap_or(Path::new("")).join(name);
         // A variable that is set to nothing names nothing.
         let data = arguments.data.clone().filter(|folder| !folder.as_os_str().is_empty());
         Ok(Self {
             data: data.or_else(|| Some(beside("data")).filter(|folder| folder.is_dir())),
+            goldens: beside("goldens"),
             output: arguments.output.clone().unwrap_or_else(|| beside(EVIDENCE)),
             matrix,
         })
+    }
+
+    /// The matrix that was named, or the one that is found: here, in a parent folder, or beside this program.
+    pub(crate) fn find_matrix(named: Option<&Path>) -> Result<PathBuf, LocationError> {
+        match named {
+            Some(matrix) => Ok(matrix.to_owned()),
+            None => {
+                let here = env::current_dir()?;
+                matrix_near(&here)?.ok_or(LocationError::NoMatrix(here))
+            }
+        }
     }
 
     /// The recorded inputs of the matrix, and why each cannot be used here (`None`: it can).
@@ -79,12 +92,12 @@ impl Locations {
             .collect()
     }
 
-    /// A planned cell with the recording that it reads.
-    pub(crate) fn attach_recording<'a>(&self, matrix: &Matrix, planned: &'a PlannedCell) -> Selected<'a> {
+    /// A planned cell with the files that it reads.
+    pub(crate) fn attach<'a>(&self, matrix: &Matrix, machine: &Machine, planned: &'a PlannedCell) -> Selected<'a> {
         let recording = matrix.dataset(&planned.cell).and_then(|spec| {
             let path = dataset::resolve(self.data.as_deref()?, &spec.file).ok()?;
             Some(Recording { spec, path })
         });
-        Selected { planned, recording }
+        Selected { planned, recording, golden: machine.golden_file(&planned.cell.input) }
     }
 }

@@ -3,13 +3,19 @@
 pub(crate) mod child;
 mod here;
 
-use std::{collections::BTreeMap, env, path::Path, process::Command, time::Duration};
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use robocache_core::{cuda::KernelFile, subject::Description};
 use serde::{Deserialize, Serialize};
 
 use self::child::Question;
-use crate::kernels::UnusableKernels;
+use crate::{cell::Input, golden::Corpus, kernels::UnusableKernels};
 
 /// What GPUs and libraries there are. Eight GPUs, and kernels compiled from PTX, take a driver a few seconds.
 const SEARCH: Question = Question {
@@ -33,6 +39,9 @@ pub struct Machine {
     pub nccl: Result<String, String>,
     /// Recorded inputs: name in the matrix, and why its file cannot be used (`None`: it can).
     pub datasets: BTreeMap<String, Option<String>>,
+    /// The goldens of each release that the matrix names, or why they cannot be used.
+    #[serde(skip)]
+    pub goldens: BTreeMap<String, Result<Corpus, String>>,
     /// The library under test, if there is one: what it lacks cannot be run on any machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Description>,
@@ -100,8 +109,16 @@ impl Machine {
         }
     }
 
-    /// What is certain when GPUs could not even be looked for, for this reason.
-    fn without_gpus(reason: String) -> Self {
+    /// The file of the golden that this input is.
+    pub(crate) fn golden_file(&self, input: &Input) -> Option<PathBuf> {
+        match input {
+            Input::Golden(golden) => self.goldens.get(&golden.release)?.as_ref().ok()?.path_of_hash(&golden.blake3),
+            Input::Generated(_) | Input::Recorded(_) => None,
+        }
+    }
+
+    /// What is certain when GPUs could not even be looked for, or were not, for this reason.
+    pub(crate) fn without_gpus(reason: String) -> Self {
         Self {
             cpus: here::cpus(),
             gpus: Vec::new(),
@@ -109,6 +126,7 @@ impl Machine {
             cupti: Err(reason.clone()),
             nccl: Err(reason),
             datasets: BTreeMap::new(),
+            goldens: BTreeMap::new(),
             subject: None,
         }
     }

@@ -1,7 +1,9 @@
 //! Facts about one execution of a cell. Nothing here says whether they are good.
 
+mod golden;
 mod launches;
 
+pub use golden::GoldenFacts;
 pub use launches::LaunchFacts;
 
 use robocache_core::{compare::Comparison, tensor::GuardViolation};
@@ -57,6 +59,8 @@ pub enum Observation {
     Accuracy(Box<AccuracyFacts>),
     /// The launch_count suite ran to its end.
     LaunchCount(Box<LaunchFacts>),
+    /// The backward_compat suite ran to its end.
+    BackwardCompat(Box<GoldenFacts>),
     /// The performance suite ran to its end.
     Performance(Box<PerformanceFacts>),
     /// The implementation under test returned an error.

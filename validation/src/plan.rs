@@ -4,6 +4,7 @@ mod amendments;
 mod budgets;
 mod cells;
 mod expand;
+mod goldens;
 
 use std::fmt;
 

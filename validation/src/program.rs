@@ -9,10 +9,10 @@ use nix::sys::{prctl, signal::Signal};
 use robocache_core::registry::Registry;
 
 use crate::{
-    Ask, Stop,
+    Ask, Stop, bundle,
     cli::{BenchArguments, Cli, Command, WorkerArguments},
     exit::Exit,
-    gate,
+    gate, golden,
     machine::Machine,
     matrix::{self, Kind},
     mutants, numbers, subject, suites, validate, worker,
@@ -60,8 +60,12 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
                 Exit::HarnessFailed
             }
         },
+        Some(Command::Golden(command)) => shown(golden::golden(registry, &command)),
         Some(Command::Schema) => print(&matrix::schema(registry)),
         Some(Command::Machine) => print(&Machine::probe()),
+        Some(Command::Repro(arguments)) => shown(bundle::replay_bundle(registry, &arguments)),
+        Some(Command::Minimize(arguments)) => shown(bundle::minimize_bundle(registry, &arguments)),
+        Some(Command::Postmortem(arguments)) => shown(bundle::draft_postmortem(&arguments)),
         Some(Command::Subject { library }) => {
             shown(subject::look(&library).map(|description| print(&description)).map_err(Stop::from))
         }
@@ -147,8 +151,10 @@ fn work(registry: &Registry, mut arguments: WorkerArguments) -> Exit {
     }
     let served = subject::Served::new(registry, arguments);
     let ended = worker::serve(
-        |cell, recording| suites::execute(served.registry()?, cell, recording),
-        |cell, recording| suites::digest(served.registry()?, cell, recording),
+        |cell, attached| suites::execute(served.registry()?, cell, attached),
+        |cell, attached| suites::digest(served.registry()?, cell, attached),
+        // Nothing of a subject is run for it, and nothing loaded: that may be what the last worker died of.
+        |cell, attached| suites::exhibit(registry, cell, attached),
     );
     match ended {
         Ok(()) => Exit::Passed,

@@ -33,16 +33,45 @@ pub enum Request {
     Execute {
         /// The cell.
         cell: Box<Cell>,
-        /// Its recorded input, if it has one, with the file resolved.
-        recording: Option<Recording>,
+        /// What comes with it.
+        attached: Attached,
     },
     /// Run the cell plainly once and answer with its output hashes: the fresh process of the determinism suite.
     Digest {
         /// The cell.
         cell: Box<Cell>,
-        /// Its recorded input.
-        recording: Option<Recording>,
+        /// What comes with it.
+        attached: Attached,
     },
+    /// Leave an exhibit of the cell's inputs, without running the code under test: it took the last worker down.
+    Exhibit {
+        /// The cell.
+        cell: Box<Cell>,
+        /// What comes with it.
+        attached: Attached,
+    },
+}
+
+/// What comes with a cell: files that are too large for the wire, by their paths.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Attached {
+    /// Its recorded input, if it has one, with the file resolved.
+    pub recording: Option<Recording>,
+    /// The file of its golden, if its input is one.
+    pub golden: Option<PathBuf>,
+    /// The bundle whose inputs it is executed on, where that holds any.
+    pub inputs: Option<GivenInputs>,
+    /// Where the worker leaves the tensors behind a failure.
+    pub exhibit: Option<PathBuf>,
+}
+
+/// A bundle as a worker gets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenInputs {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// BLAKE3 of the file, in hexadecimal: it was read before.
+    pub hash: String,
 }
 
 /// A recorded input as a worker gets it.
@@ -65,6 +94,8 @@ pub enum Response {
     Observed(Box<Observation>),
     /// What [`Request::Digest`] asked for.
     Digest(OutputHashes),
+    /// [`Request::Exhibit`] was obeyed.
+    Exhibited,
     /// The harness could not do what was asked, such as an operator that this program does not know.
     Refused(String),
 }

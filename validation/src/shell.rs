@@ -1,6 +1,6 @@
 //! Words as a shell takes them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, env};
 
 /// A word as a shell takes it.
 pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
@@ -9,6 +9,17 @@ pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
         Cow::Borrowed(word)
     } else {
         Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+    }
+}
+
+/// The words that start this program again.
+pub(crate) fn this_program() -> String {
+    let program = env::args().next().unwrap_or_else(|| "validation".to_owned());
+    // Cargo says that it started this program; people then type what they typed before.
+    match (env::var_os("CARGO"), cfg!(debug_assertions)) {
+        (Some(_), true) => "cargo run -p validation --".to_owned(),
+        (Some(_), false) => "cargo run --release -p validation --".to_owned(),
+        (None, _) => quoted(&program).into_owned(),
     }
 }
 

@@ -3,11 +3,13 @@
 use std::io;
 
 use crate::{
+    bundle::BundleError,
     cli::UnsupportedOption,
     evidence::{AppendError, LogError, RunError, StorageError},
     execution::ExecutionError,
     exit::Exit,
     gate::GateError,
+    golden::GoldenError,
     kernels::UnusableKernels,
     locations::LocationError,
     matrix::Diagnostic,
@@ -66,9 +68,15 @@ pub enum Stop {
     /// A report cannot be written.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Goldens cannot be used or written.
+    #[error(transparent)]
+    Golden(#[from] GoldenError),
     /// Two programs could not be compared.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// A bundle cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// Runs cannot be published.
     #[error(transparent)]
     Numbers(#[from] NumbersError),
@@ -96,9 +104,11 @@ impl Stop {
             | Self::Subject(_)
             | Self::Kernels(_)
             | Self::NothingSelected { .. }
+            | Self::Bundle(_)
             | Self::Numbers(_) => Exit::BadInput,
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
             Self::Gate(error) => error.exit(),
+            Self::Golden(error) => error.exit(),
             Self::Mutants(error) => error.exit(),
             Self::Run(_)
             | Self::Execution(_)
@@ -128,6 +138,8 @@ impl Stop {
             | Self::Junit(_)
             | Self::Storage(_)
             | Self::Gate(_)
+            | Self::Golden(_)
+            | Self::Bundle(_)
             | Self::Numbers(_)
             | Self::Mutants(_)
             | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),

@@ -61,10 +61,10 @@ pub(crate) fn probe(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The arguments of a worker of this run.
-pub(crate) fn worker_arguments(subject: Option<&Path>, description: Option<&Description>) -> Vec<OsString> {
+/// The arguments of a worker that executes the library at this path, if there is one, which must still be as described.
+pub(crate) fn worker_arguments(path: Option<&Path>, description: Option<&Description>) -> Vec<OsString> {
     let mut words = vec![OsString::from("worker")];
-    if let (Some(path), Some(description)) = (subject, description) {
+    if let (Some(path), Some(description)) = (path, description) {
         words.extend(["--subject".into(), path.into(), "--subject-hash".into(), description.hash.clone().into()]);
     }
     words

@@ -38,7 +38,7 @@ use self::{
 use crate::{
     cell::{Cell, Device},
     observation::Outcome,
-    protocol::Recording,
+    protocol::Attached,
 };
 
 /// The running program, even if its file was replaced since: supervisor and workers are always the same build.
@@ -80,8 +80,8 @@ pub struct Job {
     pub index: usize,
     /// The cell.
     pub cell: Cell,
-    /// Its recorded input, if it has one.
-    pub recording: Option<Recording>,
+    /// What comes with it.
+    pub attached: Attached,
 }
 
 /// What happens to a cell.
@@ -232,7 +232,9 @@ impl Task {
             Some(Outcome::HarnessFailed { message: format!("the supervisor panicked: {}", panic_message(&*panic)) })
         });
         if let Some(outcome) = outcome {
-            self.end(outcome, begin.elapsed());
+            let elapsed = begin.elapsed();
+            slot.exhibit(&self.job, &outcome, cancelled);
+            self.end(outcome, elapsed);
         }
     }
 

@@ -1,11 +1,12 @@
 //! The judgement of facts: pure, and matched without a catch-all arm.
 
+mod golden;
 mod performance;
 
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
-use self::performance::judge_performance;
+use self::{golden::judge_golden, performance::judge_performance};
 use crate::{
     cell::Cell,
     dataset::Expectation,
@@ -88,6 +89,7 @@ fn judge_observation(cell: &Cell, observation: &Observation) -> Verdict {
         Observation::Determinism(facts) => accepted(cell, judge_determinism(facts)),
         Observation::Accuracy(facts) => accepted(cell, judge_accuracy(facts)),
         Observation::LaunchCount(facts) => accepted(cell, judge_launches(cell, facts)),
+        Observation::BackwardCompat(facts) => accepted(cell, judge_golden(cell, facts)),
         Observation::Performance(facts) => accepted(cell, judge_performance(&cell.suite, facts)),
         Observation::OperatorFailed(OperatorFailure { during, message, sticky: _ }) => {
             Verdict::Fail { reason: format!("returned an error during {during}: {message}") }
@@ -120,7 +122,10 @@ fn judge_accuracy(facts: &AccuracyFacts) -> Verdict {
 fn judge_launches(cell: &Cell, facts: &LaunchFacts) -> Verdict {
     let budget = match &cell.suite {
         SuiteSettings::LaunchCount(budget) => budget,
-        SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_) | SuiteSettings::Performance(_) => {
+        SuiteSettings::Determinism(_)
+        | SuiteSettings::Accuracy(_)
+        | SuiteSettings::BackwardCompat(_)
+        | SuiteSettings::Performance(_) => {
             return Verdict::Error { message: "launches were counted for a cell that has no budget".into() };
         }
     };

@@ -9,7 +9,7 @@ mod panics;
 
 use std::os::unix::net::UnixStream;
 
-pub(crate) use self::confinement::confine;
+pub(crate) use self::confinement::{confine, without_memory_limit};
 pub use self::{
     confinement::ConfinementError,
     fresh_process::{FreshProcessError, digest_in_fresh_process},
@@ -17,7 +17,7 @@ pub use self::{
 use crate::{
     cell::Cell,
     observation::{Observation, OutputHashes},
-    protocol::{ProtocolError, Recording, Request, Response, receive, send},
+    protocol::{Attached, ProtocolError, Request, Response, receive, send},
 };
 
 /// Why a worker stopped before its supervisor hung up.
@@ -34,10 +34,12 @@ pub enum WorkerError {
 /// Answers requests until the supervisor hangs up. It takes over the process: standard input, resource limits, the
 /// panic hook. Call it first thing in `main`, on the main thread.
 ///
-/// `execute` observes a cell; `digest` runs it plainly once. Their errors say why that could not be done here.
+/// `execute` observes a cell; `digest` runs it plainly once; `exhibit` shows its inputs and runs nothing. Their errors say
+/// why that could not be done here.
 pub fn serve(
-    execute: impl Fn(&Cell, Option<&Recording>) -> Result<Observation, String>,
-    digest: impl Fn(&Cell, Option<&Recording>) -> Result<OutputHashes, String>,
+    execute: impl Fn(&Cell, &Attached) -> Result<Observation, String>,
+    digest: impl Fn(&Cell, &Attached) -> Result<OutputHashes, String>,
+    exhibit: impl Fn(&Cell, &Attached) -> Result<(), String>,
 ) -> Result<(), WorkerError> {
     let mut supervisor = confine()?;
     panics::record();
@@ -45,16 +47,23 @@ pub fn serve(
     loop {
         let response = match receive(&mut supervisor) {
             Ok(None) => return Ok(()),
-            Ok(Some(Request::Execute { cell, recording })) => {
-                limited(&cell, || match panics::catch(|| execute(&cell, recording.as_ref())) {
+            Ok(Some(Request::Execute { cell, attached })) => {
+                limited(&cell, || match panics::catch(|| execute(&cell, &attached)) {
                     Ok(Ok(observation)) => Response::Observed(Box::new(observation)),
                     Ok(Err(reason)) => Response::Refused(reason),
                     Err(message) => Response::Observed(Box::new(Observation::Panicked { message })),
                 })
             }
-            Ok(Some(Request::Digest { cell, recording })) => {
-                limited(&cell, || match panics::catch(|| digest(&cell, recording.as_ref())) {
+            Ok(Some(Request::Digest { cell, attached })) => {
+                limited(&cell, || match panics::catch(|| digest(&cell, &attached)) {
                     Ok(Ok(digest)) => Response::Digest(digest),
+                    Ok(Err(reason)) => Response::Refused(reason),
+                    Err(message) => Response::Refused(format!("panicked: {message}")),
+                })
+            }
+            Ok(Some(Request::Exhibit { cell, attached })) => {
+                limited(&cell, || match panics::catch(|| exhibit(&cell, &attached)) {
+                    Ok(Ok(())) => Response::Exhibited,
                     Ok(Err(reason)) => Response::Refused(reason),
                     Err(message) => Response::Refused(format!("panicked: {message}")),
                 })

@@ -4,8 +4,12 @@
 //! of broken operators, as a stranger would build one; its workers are itself. Started by cargo it runs that harness
 //! in a child process and reads the records that it leaves.
 
+#[path = "broken_operators/bundles.rs"]
+mod bundles;
 #[path = "broken_operators/defects.rs"]
 mod defects;
+#[path = "broken_operators/goldens.rs"]
+mod goldens;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,6 +25,9 @@ use validation::{evidence, verdict::Verdict};
 
 /// Tells this program to be the harness. Its workers inherit it.
 const HARNESS_VARIABLE: &str = "ROBOCACHE_BROKEN_OPERATORS_HARNESS";
+
+/// Gives all operators this defect, whatever they are called: `clean` repairs them.
+const DEFECT_VARIABLE: &str = "ROBOCACHE_BROKEN_OPERATORS_DEFECT";
 
 fn main() -> ExitCode {
     if env::var_os(HARNESS_VARIABLE).is_some() {
@@ -39,16 +46,28 @@ fn main() -> ExitCode {
         })
         .with_kind("needs an NVIDIA GPU and CUPTI")
         .with_ignored_flag(usable_gpus().is_err() || Cupti::load().is_err()),
+        Trial::test("every_defect_fails_against_its_goldens", goldens::every_defect_fails),
+        Trial::test("every_bundle_gives_the_same_bits", bundles::every_bundle_gives_the_same_bits),
+        Trial::test("a_minimised_bundle_is_small_and_gives_the_same_bits", bundles::minimised_bundles_are_small),
+        Trial::test("a_counterexample_is_replayed_on_its_own_inputs", bundles::counterexamples_are_replayed),
+        Trial::test("a_benchmark_of_wrong_bits_is_replayed", bundles::benchmarks_are_replayed),
+        Trial::test("inputs_that_are_too_large_come_back_from_the_seed", bundles::large_inputs_are_left_out),
+        Trial::test("the_row_that_fails_is_found", bundles::failing_rows_are_found),
+        Trial::test("a_postmortem_is_drafted_once", bundles::postmortems_are_drafted),
         Trial::test("a_failure_prints_its_first_element_and_how_to_repeat_it", failures_are_explained),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
+/// The operators under their names. They have the defects that they are called by, or all the one that somebody chose.
 fn registry() -> Registry {
     let mut registry = Registry::new();
+    let chosen = env::var(DEFECT_VARIABLE).ok();
     for operator in operators::registry().iter() {
         for defect in Defect::all().collect::<BTreeSet<_>>() {
             let name = defect.operator_name(operator.name());
+            let chosen = chosen.as_ref().map(|word| Defect::of_word(word).expect("the word of a defect"));
+            let defect = chosen.unwrap_or(defect);
             let operator = defects::Broken { name, inner: operator.clone(), defect };
             registry.register(operator).expect("names of defects are unique");
         }

@@ -17,6 +17,7 @@ use robocache_core::{
 };
 use validation::{
     cell::{Cell, Input},
+    golden::corpora,
     machine::Machine,
     matrix::Matrix,
     plan::Plan,
@@ -64,10 +65,14 @@ fn rows() -> Vec<Row> {
         cupti: Err("not asked".to_owned()),
         nccl: Err("not asked".to_owned()),
         datasets: BTreeMap::new(),
+        goldens: BTreeMap::new(),
         subject: None,
     };
     let plan = Matrix::read(&path("matrix.yaml"), &registry)
-        .and_then(|matrix| Plan::expand(&matrix, "lab", &machine, &registry, date(2026, 11, 22)))
+        .and_then(|matrix| {
+            let machine = Machine { goldens: corpora(&path("goldens"), &matrix), ..machine };
+            Plan::expand(&matrix, "lab", &machine, &registry, date(2026, 11, 22))
+        })
         .unwrap_or_else(|diagnostic| panic!("{diagnostic}"));
     let mut rows: Vec<Row> = Vec::new();
     for planned in plan.cells {

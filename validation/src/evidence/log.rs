@@ -292,6 +292,7 @@ mod tests {
             subject_hash: None,
             outcome: None,
             verdict: Verdict::Pass,
+            bundle: None,
         }
     }
 

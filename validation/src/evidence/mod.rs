@@ -24,6 +24,7 @@ mod tail;
 pub use environment::{Environment, Filters, Selection};
 pub use fact::Fact;
 pub use log::{AppendError, RecordLog};
+pub(crate) use open::kernel_image;
 pub use open::{open, open_anew};
 pub use program::Program;
 pub use read::{Damage, LogContents, LogError, TornTail, parse_log, read_log};

@@ -1,6 +1,6 @@
 //! Which folder a run's evidence goes to: a new one, one to be finished, or one shared under cargo-nextest.
 
-use std::{env, path::Path};
+use std::path::Path;
 
 use robocache_core::cuda::KernelFile;
 
@@ -13,7 +13,7 @@ use crate::{
     cli::RunArguments,
     machine::Machine,
     matrix::{Kind, Matrix},
-    shell::quoted,
+    shell::{quoted, this_program},
 };
 
 /// Opens the run that the arguments ask for, under `root`.
@@ -55,8 +55,8 @@ pub fn open_anew(
     Run::create(root, Environment { invocation, ..environment }, text)
 }
 
-/// The hash of the file of kernels, or of the embedded image, or why there is none.
-fn kernel_image(kernels: Option<&KernelFile>) -> Result<String, String> {
+/// BLAKE3 of the file of kernels, or of the embedded image, or why there is none.
+pub(crate) fn kernel_image(kernels: Option<&KernelFile>) -> Result<String, String> {
     if let Some(file) = kernels {
         return Ok(file.hash().to_owned());
     }
@@ -65,13 +65,7 @@ fn kernel_image(kernels: Option<&KernelFile>) -> Result<String, String> {
 
 /// The words that start this program again as it was started, with this profile and without its filters.
 fn invocation(arguments: &RunArguments, kind: Kind, profile: &str) -> String {
-    let program = env::args().next().unwrap_or_else(|| "validation".to_owned());
-    // Cargo says that it started this program; people then type what they typed before.
-    let mut words = match (env::var_os("CARGO"), cfg!(debug_assertions)) {
-        (Some(_), true) => "cargo run -p validation --".to_owned(),
-        (Some(_), false) => "cargo run --release -p validation --".to_owned(),
-        (None, _) => quoted(&program).into_owned(),
-    };
+    let mut words = this_program();
     words += match kind {
         Kind::Validation => "",
         Kind::Benchmark => " bench",

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::fact::Fact;
 use crate::{cell::Cell, observation::Outcome, verdict::Verdict};
 
 /// One attempt at one cell: everything a report says of it, and everything needed to repeat it.
@@ -25,4 +26,8 @@ pub struct Record {
     pub outcome: Option<Outcome>,
     /// The judgement of them.
     pub verdict: Verdict,
+    /// The bundle of a failure, by its path within the run's folder, or why there is none; left out in JSON where none is
+    /// expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Fact<String>>,
 }

@@ -41,7 +41,7 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 /// Creates a folder and its missing parents, so that they survive a power cut.
-pub(super) fn create_folder(path: &Path) -> Result<(), StorageError> {
+pub(crate) fn create_folder(path: &Path) -> Result<(), StorageError> {
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| is_missing(folder)).collect();
     fs::create_dir_all(path).map_err(StorageError::at("create the folder", path))?;
     for folder in missing {
@@ -55,7 +55,7 @@ fn is_missing(folder: &Path) -> bool {
 }
 
 /// Writes a file that other processes see either whole or, until then, as it was before.
-pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
     let folder = folder_of(path);
     let write = || -> io::Result<()> {
         let mut file = tempfile::Builder::new()
@@ -73,7 +73,7 @@ pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StorageE
 }
 
 /// Makes the name of this file or folder durable: its content is not found after a power cut without it.
-pub(super) fn sync_folder_of(path: &Path) -> Result<(), StorageError> {
+pub(crate) fn sync_folder_of(path: &Path) -> Result<(), StorageError> {
     let folder = folder_of(path);
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(StorageError::at("sync the folder", folder))
 }

@@ -31,7 +31,7 @@ pub(crate) fn command(registry: &Registry, ask: &Ask, against: &str, asked: &Gat
     let selected = selection::select(&plan, &ask.arguments.selection);
     let (skipped, cells): (Vec<Selected<'_>>, Vec<Selected<'_>>) = selected
         .into_iter()
-        .map(|planned| locations.attach_recording(&matrix, planned))
+        .map(|planned| locations.attach(&matrix, &machine, planned))
         .partition(|selected| selected.planned.skip.is_some());
     if cells.is_empty() && skipped.is_empty() {
         return Err(Stop::NothingSelected { profile: profile.clone() });

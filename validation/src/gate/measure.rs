@@ -108,7 +108,7 @@ impl Gate {
             Ok(prepared) => prepared,
             Err(unprepared) => return self.refuse(Unprepared::into_message(unprepared)),
         };
-        let Prepared { problem, inputs } = &prepared;
+        let Prepared { problem, inputs, .. } = &prepared;
         let hashes = inputs.iter().map(|input| HostTensor::hash(input).to_hex().to_string()).collect();
         let (mut stopwatch, gpu) = match open(subject.device, &**problem, inputs, slow_down) {
             Ok(opened) => opened,

@@ -35,6 +35,7 @@ fn machine(found: Result<Vec<DeviceProperties>, CudaError>) -> Machine {
         cupti: described(Cupti::load().map(Cupti::path)),
         nccl: described(NCCL.load().as_ref().map(|library| &*library.path)),
         datasets: BTreeMap::new(),
+        goldens: BTreeMap::new(),
         subject: None,
     }
 }

@@ -15,7 +15,7 @@ use super::{
     entries::{Entries, Entry},
     model::{
         Budget, CellThreshold, DatasetRow, Exclude, Expiry, Matrix, OperatorRow, Override, ProblemGroup, ProblemRow,
-        Profile, Selection,
+        Profile, Release, Selection,
     },
     pattern::Pattern,
     place::{Located, Place},
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     cell::Limits,
     dataset::DatasetSpec,
-    suites::{LaunchCountSettings, SuiteSettings, Threshold},
+    suites::{BackwardCompatSettings, LaunchCountSettings, SuiteSettings, Threshold},
 };
 
 /// Looks every name up and checks every argument.
@@ -49,8 +49,11 @@ pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> 
         .map(|section| checker.override_section(section, &suites))
         .collect::<Result<_, _>>()?;
     let thresholds = checker.thresholds(&document.suites)?;
+    let releases = checker.releases(&document.suites)?;
+    let recipe = checker.recipe(&document.suites, &operators)?;
+    let approvals = checker.approvals(&document.suites)?;
     let (timed, untimed): (Vec<_>, Vec<_>) = suites.into_iter().partition(SuiteSettings::is_timed);
-    let names = Names { suites: &untimed, operators: &operators, datasets: &datasets };
+    let names = Names { suites: &untimed, operators: &operators, datasets: &datasets, releases: &releases };
     let profiles = collect(&document.profiles, |entry| checker.profile(entry, &names))?;
     let names = Names { suites: &timed, ..names };
     let (benchmarks, benchmarks_place) = match &document.benchmarks {
@@ -74,6 +77,9 @@ pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> 
         excludes,
         overrides,
         thresholds,
+        releases,
+        recipe,
+        approvals,
         profiles,
         profiles_place: document.profiles.place,
         benchmarks,
@@ -91,15 +97,17 @@ struct Names<'a> {
     suites: &'a [SuiteSettings],
     operators: &'a [OperatorRow],
     datasets: &'a [DatasetRow],
+    releases: &'a [Release],
 }
 
-struct Checker<'a> {
+/// What every check needs.
+pub(super) struct Checker<'a> {
     source: &'a Source,
     registry: &'a Registry,
 }
 
 impl Checker<'_> {
-    fn fault(&self, place: Place, message: impl Into<String>) -> Diagnostic {
+    pub(super) fn fault(&self, place: Place, message: impl Into<String>) -> Diagnostic {
         self.source.diagnostic(place, message)
     }
 
@@ -117,7 +125,7 @@ impl Checker<'_> {
     }
 
     fn suites(&self, section: &SuitesSection) -> Result<Vec<SuiteSettings>, Diagnostic> {
-        let SuitesSection { determinism, accuracy, launch_count, performance } = section;
+        let SuitesSection { determinism, accuracy, launch_count, backward_compat, performance } = section;
         let determinism = determinism.as_ref().map(|settings| Located {
             value: SuiteSettings::Determinism(settings.value.clone()),
             place: settings.place,
@@ -127,6 +135,9 @@ impl Checker<'_> {
             .map(|settings| Located { value: SuiteSettings::Accuracy(settings.value.clone()), place: settings.place });
         // Cells get their budgets when they are planned.
         let launch_count = launch_count.as_ref().map(|_| SuiteSettings::LaunchCount(LaunchCountSettings::default()));
+        // And what was approved of them.
+        let backward_compat =
+            backward_compat.as_ref().map(|_| SuiteSettings::BackwardCompat(BackwardCompatSettings::default()));
         let performance = performance.as_ref().map(|section| Located {
             value: SuiteSettings::Performance(section.settings.clone()),
             place: section.place,
@@ -137,7 +148,7 @@ impl Checker<'_> {
                 Ok(()) => Ok(suite.value),
                 Err(invalid) => Err(self.fault(suite.place, format!("suite `{}`: {invalid}", suite.name()))),
             })
-            .chain(launch_count.map(Ok))
+            .chain(launch_count.into_iter().chain(backward_compat).map(Ok))
             .collect()
     }
 
@@ -239,17 +250,18 @@ impl Checker<'_> {
     fn override_section(&self, section: &OverrideSection, suites: &[SuiteSettings]) -> Result<Override, Diagnostic> {
         let OverrideSection { cells, set, reason, expires } = section;
         self.check_reason(reason)?;
-        let expires = expires.as_ref().map(|written| {
-            let invalid = |_| self.fault(written.place, "expected a date as YYYY-MM-DD");
-            let date: Date = written.value.parse().map_err(invalid)?;
-            Ok(Expiry { date, place: written.place })
-        });
         Ok(Override {
             cells: Pattern::new(cells),
             place: cells.place,
             changes: Changes::new(set.clone(), suites, self.source)?,
-            expires: expires.transpose()?,
+            expires: expires.as_ref().map(|written| self.expiry(written)).transpose()?,
         })
+    }
+
+    pub(super) fn expiry(&self, written: &Located<String>) -> Result<Expiry, Diagnostic> {
+        let invalid = |_| self.fault(written.place, "expected a date as YYYY-MM-DD");
+        let date: Date = written.value.parse().map_err(invalid)?;
+        Ok(Expiry { date, place: written.place })
     }
 
     fn profile(&self, entry: &Entry<ProfileSection>, names: &Names<'_>) -> Result<Profile, Diagnostic> {
@@ -269,14 +281,16 @@ impl Checker<'_> {
     }
 
     fn selection(&self, section: &Located<SelectionSection>, names: &Names<'_>) -> Result<Selection, Diagnostic> {
-        let SelectionSection { suites, operators, devices, dtypes, problems, distributions, datasets, set } =
+        let SelectionSection { suites, operators, devices, dtypes, problems, distributions, datasets, goldens, set } =
             &section.value;
         let known_suites: Vec<_> = names.suites.iter().map(SuiteSettings::name).collect();
         let known_operators: Vec<_> = names.operators.iter().map(|row| row.name.as_str()).collect();
         let known_datasets: Vec<_> = names.datasets.iter().map(|row| row.name.as_str()).collect();
         self.check_choice("suite", suites, &known_suites)?;
         self.check_choice("operator", operators, &known_operators)?;
+        let known_releases: Vec<_> = names.releases.iter().map(|release| release.name.as_str()).collect();
         self.check_choice("dataset", datasets, &known_datasets)?;
+        self.check_choice("release", goldens, &known_releases)?;
         let chosen = names.operators.iter().filter(|row| operators.contains(row.name.as_str()));
         let groups: Vec<_> = chosen.flat_map(|row| &row.groups).map(|group| group.name.as_str()).collect();
         self.check_choice("group of problems", problems, &groups)?;
@@ -290,6 +304,7 @@ impl Checker<'_> {
             problems: problems.clone(),
             distributions: distributions.clone(),
             datasets: datasets.clone(),
+            goldens: goldens.clone(),
             changes: Changes::new(set.clone(), &suites_here, self.source)?,
         })
     }
@@ -317,7 +332,7 @@ impl Checker<'_> {
         }
     }
 
-    fn check_choice(&self, noun: &str, choice: &Choice<String>, known: &[&str]) -> Result<(), Diagnostic> {
+    pub(super) fn check_choice(&self, noun: &str, choice: &Choice<String>, known: &[&str]) -> Result<(), Diagnostic> {
         match choice.named().iter().find(|name| !known.contains(&name.as_str())) {
             None => Ok(()),
             Some(name) => {
@@ -331,7 +346,7 @@ impl Checker<'_> {
     }
 
     /// Names become parts of cell names, of file names and of command lines.
-    fn check_name(&self, name: &Located<String>) -> Result<(), Diagnostic> {
+    pub(super) fn check_name(&self, name: &Located<String>) -> Result<(), Diagnostic> {
         let legal = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
         if !name.is_empty() && name.chars().all(legal) {
             return Ok(());
@@ -340,7 +355,7 @@ impl Checker<'_> {
         Err(self.fault(name.place, message).label("expected ASCII letters, digits, `_`, `-` and `.`"))
     }
 
-    fn check_reason(&self, reason: &Located<String>) -> Result<(), Diagnostic> {
+    pub(super) fn check_reason(&self, reason: &Located<String>) -> Result<(), Diagnostic> {
         if reason.trim().is_empty() {
             return Err(self.fault(reason.place, "a reason must say something"));
         }

@@ -74,6 +74,8 @@ pub(crate) struct SuitesSection {
     pub(crate) accuracy: Option<Located<AccuracySettings>>,
     /// As few launches as budgeted, and nothing else; on GPUs.
     pub(crate) launch_count: Option<LaunchCountSection>,
+    /// The bits of earlier releases.
+    pub(crate) backward_compat: Option<BackwardCompatSection>,
     /// Time, beside a copy of as many bytes; for `benchmarks`.
     pub(crate) performance: Option<Located<PerformanceSection>>,
 }
@@ -101,6 +103,61 @@ pub(crate) struct BudgetSection {
     /// How many memsets there must be; none if left out.
     #[serde(default)]
     pub(crate) memsets: u64,
+}
+
+/// The settings of the backward_compat suite. A selection chooses among its releases with `goldens`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BackwardCompatSection {
+    /// The releases whose goldens must be reproduced, each with BLAKE3 of its `goldens/RELEASE/manifest.json`, in
+    /// hexadecimal, as `validation golden write` prints it. The folder `goldens` lies beside this file.
+    #[serde(default)]
+    #[schemars(schema_with = "hashes")]
+    pub(crate) releases: Entries<String>,
+    /// What `validation golden write` makes goldens of.
+    #[serde(default)]
+    pub(crate) write: Option<GoldenSection>,
+    /// Changes since a release that somebody wanted.
+    #[serde(default)]
+    pub(crate) approved: Vec<ApprovalSection>,
+}
+
+/// What goldens are made of: every combination, in every dtype of these problems.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GoldenSection {
+    /// Groups of problems.
+    pub(crate) problems: Choice<String>,
+    /// Distributions, of those that each operator has.
+    #[serde(default = "Choice::<Distribution>::all")]
+    #[schemars(schema_with = "distributions")]
+    pub(crate) distributions: Choice<Distribution>,
+}
+
+/// A change since a release that somebody wanted. One that is not there is an error, as is one that matches no cell.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ApprovalSection {
+    /// Names of cells; `*` stands for any characters, `?` for one.
+    pub(crate) cells: Located<String>,
+    /// What has changed.
+    pub(crate) change: Change,
+    /// Why.
+    #[schemars(length(min = 1))]
+    pub(crate) reason: Located<String>,
+    /// The last day, as YYYY-MM-DD, on which this may hold; after it the matrix is invalid.
+    #[schemars(extend("format" = "date"))]
+    pub(crate) expires: Located<String>,
+}
+
+/// What has changed since a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Change {
+    /// What the operator makes of the same inputs.
+    Results,
+    /// What the generator makes of the same seed.
+    Inputs,
 }
 
 /// The settings of the performance suite, and what it demands of which cells.
@@ -244,6 +301,9 @@ pub(crate) struct SelectionSection {
     /// Recorded inputs; none if left out.
     #[serde(default = "Choice::<String>::none")]
     pub(crate) datasets: Choice<String>,
+    /// Releases whose goldens the suite backward_compat reproduces; none if left out.
+    #[serde(default = "Choice::<String>::none")]
+    pub(crate) goldens: Choice<String>,
     /// Settings and limits that these cells get.
     #[serde(default)]
     #[schemars(schema_with = "changes")]
@@ -252,6 +312,11 @@ pub(crate) struct SelectionSection {
 
 fn choice(words: &[&str]) -> Schema {
     json_schema!({ "anyOf": [{ "const": "all" }, { "type": "array", "items": { "enum": words } }] })
+}
+
+fn hashes(_: &mut SchemaGenerator) -> Schema {
+    let hash = serde_json::json!({ "type": "string", "minLength": 64 });
+    json_schema!({ "type": "object", "additionalProperties": hash })
 }
 
 fn series(_: &mut SchemaGenerator) -> Schema {

@@ -18,6 +18,7 @@ mod parse;
 mod pattern;
 mod place;
 mod problem;
+mod releases;
 mod requirement;
 mod schema;
 mod source;
@@ -32,5 +33,6 @@ pub use schema::schema;
 pub use source::SIZE_LIMIT_BYTES;
 
 pub(crate) use changes::looser_limits;
-pub(crate) use model::{Budget, DatasetRow, OperatorRow, Selection};
+pub(crate) use document::Change;
+pub(crate) use model::{Budget, DatasetRow, OperatorRow, Recipe, Release, Selection};
 pub(crate) use pattern::Pattern;

@@ -7,8 +7,8 @@ use robocache_core::{distribution::Distribution, dtype::DType};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Diagnostic, Requirement, arguments::Arguments, changes::Changes, choice::Choice, pattern::Pattern, place::Place,
-    source::Source, suggestion::one_of,
+    Diagnostic, Requirement, arguments::Arguments, changes::Changes, choice::Choice, document::Change,
+    pattern::Pattern, place::Place, source::Source, suggestion::one_of,
 };
 use crate::{
     cell::{Cell, Device, Input, Limits},
@@ -29,6 +29,9 @@ pub struct Matrix {
     pub(crate) excludes: Vec<Exclude>,
     pub(crate) overrides: Vec<Override>,
     pub(crate) thresholds: Vec<CellThreshold>,
+    pub(crate) releases: Vec<Release>,
+    pub(crate) recipe: Option<Recipe>,
+    pub(crate) approvals: Vec<ApprovedChange>,
     pub(crate) profiles: Vec<Profile>,
     /// Where the profiles are listed.
     pub(crate) profiles_place: Place,
@@ -104,7 +107,33 @@ pub(crate) struct CellThreshold {
     pub(crate) threshold: Threshold,
 }
 
-/// The last day of an override.
+/// A release whose goldens must be reproduced.
+#[derive(Clone, Debug)]
+pub(crate) struct Release {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    /// BLAKE3 of its manifest, in hexadecimal.
+    pub(crate) manifest_hash: String,
+}
+
+/// What goldens are made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipe {
+    pub(crate) problems: Choice<String>,
+    pub(crate) distributions: Choice<Distribution>,
+}
+
+/// A change since a release that somebody wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct ApprovedChange {
+    pub(crate) cells: Pattern,
+    pub(crate) place: Place,
+    pub(crate) change: Change,
+    pub(crate) reason: String,
+    pub(crate) expires: Expiry,
+}
+
+/// The last day of an override or of an approval.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expiry {
     pub(crate) date: Date,
@@ -167,6 +196,8 @@ pub(crate) struct Selection {
     pub(crate) problems: Choice<String>,
     pub(crate) distributions: Choice<Distribution>,
     pub(crate) datasets: Choice<String>,
+    /// Releases, for the suite backward_compat alone.
+    pub(crate) goldens: Choice<String>,
     pub(crate) changes: Changes,
 }
 
@@ -219,11 +250,16 @@ impl Matrix {
         self.datasets.iter().map(|dataset| (dataset.name.as_str(), dataset.spec.file.as_str()))
     }
 
+    /// The releases whose goldens must be reproduced: the name of each, and BLAKE3 of its manifest in hexadecimal.
+    pub fn releases(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.releases.iter().map(|release| (release.name.as_str(), release.manifest_hash.as_str()))
+    }
+
     /// What the matrix says of a cell's recorded input, with the cell's own arguments; `None` if its input is generated
     /// or the cell is of another matrix.
     pub fn dataset(&self, cell: &Cell) -> Option<DatasetSpec> {
         match &cell.input {
-            Input::Generated(_) => None,
+            Input::Generated(_) | Input::Golden(_) => None,
             Input::Recorded(name) => {
                 let row = self.datasets.iter().find(|dataset| dataset.name == *name)?;
                 Some(DatasetSpec { parameters: cell.parameters.clone(), ..row.spec.clone() })

@@ -155,7 +155,7 @@ mod tests {
 
     const MUTANT: Role = Role::Mutant { kind: Kind::Cheat, killed_by: Suite::Accuracy };
 
-    /// A trial in which `a` stands for an alarm of accuracy, `d` for one of determinism, and `e` for an error of either.
+    /// A trial in which `a` stands for an alarm of accuracy, `d` for one of determinism, `e` for an error of either.
     fn trial(repeat: u32, found: &str) -> Trial {
         let suite = |name: &str, letter| {
             let verdict = Verdict::Fail { reason: format!("{name} found it in {repeat}") };

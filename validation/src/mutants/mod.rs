@@ -1,8 +1,8 @@
 //! Mutants: whether the suites find what they are there to find.
 //!
 //! Every mutant of [`fault_injection`] is compiled, and taken as a subject through the suites in worker processes with
-//! deadlines, as any library is; so are the controls, in which nothing is wrong. What comes of it is a matrix of mutants
-//! and suites.
+//! deadlines, as any library is; so are the controls, in which nothing is wrong. What comes of it is a matrix of
+//! mutants and suites.
 //!
 //! | step    | from                            | to                                 | in         |
 //! |---------|---------------------------------|------------------------------------|------------|

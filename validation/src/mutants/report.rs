@@ -79,6 +79,7 @@ pub(super) fn conclusion(record: &DetectionRecord) -> String {
         | Exit::Incomplete
         | Exit::HarnessFailed
         | Exit::Ambiguous
+        | Exit::OtherBits
         | Exit::Interrupted => ("FAILED", AnsiColor::Red),
     };
     let style = Style::new().bold().fg_color(Some(color.into()));
@@ -98,8 +99,8 @@ fn sentence(record: &DetectionRecord) -> String {
         .collect();
     let mutants = roles.clone().filter(|role| *role != Role::Control).count();
     format!(
-        "{} of {mutants} mutants of {} kinds killed {} of {} times by the suite that must find them; {} survived; {} false \
-         alarms on {} controls in {} repeats; {:.1} s",
+        "{} of {mutants} mutants of {} kinds killed {} of {} times by the suite that must find them; {} survived; \
+         {} false alarms on {} controls in {} repeats; {:.1} s",
         count(|fate| *fate == Fate::Killed),
         kinds.len(),
         record.repeats,

@@ -10,6 +10,7 @@ use super::{Alarm, FORMAT, SuiteResult, Trial, library::Library, toolchain::Tool
 use crate::{
     cell::Cell,
     observation::Outcome,
+    protocol::Attached,
     supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions},
     verdict::{Verdict, judge},
 };
@@ -94,7 +95,7 @@ fn of_repeat(cell: &Cell, repeat: u32) -> Cell {
 /// How the cell ended; `None` if the run was interrupted first.
 fn execute(supervisor: &Supervisor, cell: &Cell) -> Option<Outcome> {
     let ended = Mutex::new(None);
-    let job = Job { index: 0, cell: cell.clone(), recording: None };
+    let job = Job { index: 0, cell: cell.clone(), attached: Attached::default() };
     let execution = supervisor.execute(&[job], &|event| match event {
         Event::Started { .. } => {}
         Event::Ended { index: _, outcome, elapsed: _ } => {

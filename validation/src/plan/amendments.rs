@@ -1,4 +1,4 @@
-//! Overrides, excludes and thresholds, applied to the cells that their patterns match.
+//! Overrides, excludes, thresholds and approved changes, applied to the cells that their patterns match.
 
 use jiff::civil::Date;
 use robocache_core::{
@@ -9,17 +9,19 @@ use robocache_core::{
 use super::{budgets::check_kernels, cells::Draft};
 use crate::{
     cell::Device,
-    matrix::{Diagnostic, Matrix, looser_limits},
-    suites::SuiteSettings,
+    machine::Machine,
+    matrix::{Change, Diagnostic, Matrix, looser_limits},
+    suites::{Approval, SuiteSettings},
 };
 
-/// The overrides, excludes and thresholds of a matrix, and which of them have matched a cell.
+/// The overrides, excludes, thresholds and approvals of a matrix, and which of them have matched a cell.
 pub(super) struct Amendments<'a> {
     matrix: &'a Matrix,
     registry: &'a Registry,
     overrides_used: Vec<bool>,
     excludes_used: Vec<bool>,
     thresholds_used: Vec<bool>,
+    approvals_used: Vec<bool>,
 }
 
 impl<'a> Amendments<'a> {
@@ -32,12 +34,18 @@ impl<'a> Amendments<'a> {
                 return Err(matrix.source.diagnostic(expiry.place, message).help(help));
             }
         }
+        if let Some(approval) = matrix.approvals.iter().find(|approval| approval.expires.date < today) {
+            let message = format!("this approval expired on {}", approval.expires.date);
+            let help = "make the bits those of the release again, or renew it with a reason that still holds";
+            return Err(matrix.source.diagnostic(approval.expires.place, message).label(&approval.reason).help(help));
+        }
         Ok(Self {
             matrix,
             registry,
             overrides_used: vec![false; matrix.overrides.len()],
             excludes_used: vec![false; matrix.excludes.len()],
             thresholds_used: vec![false; matrix.thresholds.len()],
+            approvals_used: vec![false; matrix.approvals.len()],
         })
     }
 
@@ -69,7 +77,10 @@ impl<'a> Amendments<'a> {
     pub(super) fn set_thresholds(&mut self, draft: &mut Draft) -> Result<(), Diagnostic> {
         let settings = match &mut draft.cell.suite {
             SuiteSettings::Performance(settings) => settings,
-            SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_) | SuiteSettings::LaunchCount(_) => return Ok(()),
+            SuiteSettings::Determinism(_)
+            | SuiteSettings::Accuracy(_)
+            | SuiteSettings::LaunchCount(_)
+            | SuiteSettings::BackwardCompat(_) => return Ok(()),
         };
         for (threshold, used) in self.matrix.thresholds.iter().zip(&mut self.thresholds_used) {
             if !threshold.cells.matches(&draft.cell.name) {
@@ -97,6 +108,32 @@ impl<'a> Amendments<'a> {
         Ok(())
     }
 
+    /// Gives the cell of a golden the changes that were approved of it: the first of each kind that matches.
+    pub(super) fn approve(&mut self, draft: &mut Draft, machine: &Machine) {
+        let settings = match &mut draft.cell.suite {
+            SuiteSettings::BackwardCompat(settings) => settings,
+            SuiteSettings::Determinism(_)
+            | SuiteSettings::Accuracy(_)
+            | SuiteSettings::LaunchCount(_)
+            | SuiteSettings::Performance(_) => return,
+        };
+        for (approved, used) in self.matrix.approvals.iter().zip(&mut self.approvals_used) {
+            if !approved.cells.matches(&draft.cell.name) {
+                continue;
+            }
+            *used = true;
+            let (change, must_be_used) = match approved.change {
+                Change::Results => (&mut settings.changed_results, machine.subject.is_none()),
+                Change::Inputs => (&mut settings.changed_inputs, true),
+            };
+            change.get_or_insert_with(|| Approval {
+                reason: approved.reason.clone(),
+                expires: approved.expires.date,
+                must_be_used,
+            });
+        }
+    }
+
     /// The reason of the first exclude that matches.
     pub(super) fn exclusion(&mut self, draft: &Draft) -> Option<&'a str> {
         let mut reason = None;
@@ -114,7 +151,8 @@ impl<'a> Amendments<'a> {
         let overrides = self.matrix.overrides.iter().map(|change| change.place).zip(self.overrides_used);
         let excludes = self.matrix.excludes.iter().map(|exclude| exclude.place).zip(self.excludes_used);
         let thresholds = self.matrix.thresholds.iter().map(|threshold| threshold.place).zip(self.thresholds_used);
-        match overrides.chain(excludes).chain(thresholds).find(|&(_, used)| !used) {
+        let approvals = self.matrix.approvals.iter().map(|approval| approval.place).zip(self.approvals_used);
+        match overrides.chain(excludes).chain(thresholds).chain(approvals).find(|&(_, used)| !used) {
             None => Ok(()),
             Some((place, _)) => Err(self
                 .matrix

@@ -31,9 +31,10 @@ impl<'a> Budgets<'a> {
         selection: Place,
     ) -> Result<SuiteSettings, Diagnostic> {
         match suite {
-            SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_) | SuiteSettings::Performance(_) => {
-                return Ok(suite.clone());
-            }
+            SuiteSettings::Determinism(_)
+            | SuiteSettings::Accuracy(_)
+            | SuiteSettings::BackwardCompat(_)
+            | SuiteSettings::Performance(_) => return Ok(suite.clone()),
             SuiteSettings::LaunchCount(_) => {}
         }
         let mut budgets = self.matrix.budgets.iter().zip(&self.used);
@@ -87,7 +88,10 @@ pub(super) fn check_kernels(
 fn unknown_kernel<'s>(suite: &'s SuiteSettings, operator: &dyn Operator) -> Option<&'s str> {
     let LaunchCountSettings { kernels, copies: _, memsets: _ } = match suite {
         SuiteSettings::LaunchCount(budget) => budget,
-        SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_) | SuiteSettings::Performance(_) => return None,
+        SuiteSettings::Determinism(_)
+        | SuiteSettings::Accuracy(_)
+        | SuiteSettings::BackwardCompat(_)
+        | SuiteSettings::Performance(_) => return None,
     };
     let known = operator.kernels();
     let is_known = |pattern: &str| {

@@ -10,10 +10,14 @@ use robocache_core::{
     registry::Registry,
 };
 
-use super::budgets::{Budgets, check_kernels};
+use super::{
+    budgets::{Budgets, check_kernels},
+    goldens::Goldens,
+};
 use crate::{
     cell::{Cell, Device, Input},
     dataset::Expectation,
+    machine::Machine,
     matrix::{DatasetRow, Diagnostic, Matrix, OperatorRow, Place, Profile, Selection},
     suites::SuiteSettings,
 };
@@ -27,9 +31,9 @@ pub(super) struct Draft {
     /// Whether the operator has an implementation for the cell's device.
     pub(super) implemented: bool,
     /// Where its arguments were written.
-    arguments: Place,
+    pub(super) arguments: Place,
     /// The selection that chose it.
-    selection: Place,
+    pub(super) selection: Place,
 }
 
 /// What every cell of one part of a selection has in common.
@@ -44,17 +48,24 @@ struct Part<'a> {
     dtype: DType,
 }
 
-/// The cells of one profile in order: selection by selection, then by the parts of the name from left to right.
+/// The cells of one profile in order: selection by selection, then by the parts of the name from left to right. The
+/// goldens among them are those that `machine` has.
 pub(super) fn drafts(
     matrix: &Matrix,
     budgets: &Budgets<'_>,
     profile: &Profile,
     registry: &Registry,
+    machine: &Machine,
 ) -> Result<Vec<Draft>, Diagnostic> {
     let mut drafts = Vec::new();
     for selection in &profile.selections {
         let before = drafts.len();
         for suite in profile.suites.iter().filter(|suite| selection.suites.contains(suite.name())) {
+            // Goldens say themselves of which problems they are.
+            if let SuiteSettings::BackwardCompat(_) = suite {
+                Goldens { matrix, profile, selection, suite, registry, machine }.drafts(&mut drafts)?;
+                continue;
+            }
             for row in matrix.operators.iter().filter(|row| selection.operators.contains(row.name.as_str())) {
                 let operator = find(registry, row, matrix, selection)?;
                 let chosen = |device: &&Device| suite.runs_on(**device) && selection.devices.contains(*device);
@@ -73,8 +84,9 @@ pub(super) fn drafts(
         }
         if drafts.len() == before {
             let message = format!("this selection of `{}` has no cell", profile.name);
-            let help = "name `problems` or `datasets` that the chosen operators, dtypes and distributions have, and a \
-                        device on which the chosen suites run: launch_count runs on cuda only";
+            let help = "name `problems`, `datasets` or, for backward_compat, `goldens` that the chosen operators, dtypes \
+                        and distributions have, and a device on which the chosen suites run: launch_count runs on \
+                        cuda only";
             return Err(matrix.source.diagnostic(selection.place, message).help(help));
         }
     }

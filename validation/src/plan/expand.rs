@@ -48,11 +48,12 @@ impl Plan {
         let budgets = Budgets::new(matrix);
         let mut cells = Vec::new();
         for profile in matrix.profiles().iter().chain(matrix.benchmarks()) {
-            let drafts = drafts(matrix, &budgets, profile, registry)?;
+            let drafts = drafts(matrix, &budgets, profile, registry, machine)?;
             let mut all_excluded = true;
             for mut draft in drafts {
                 amendments.override_cell(&mut draft)?;
                 amendments.set_thresholds(&mut draft)?;
+                amendments.approve(&mut draft, machine);
                 let exclusion = amendments.exclusion(&draft);
                 all_excluded &= exclusion.is_some();
                 if std::ptr::eq(profile, chosen) {
@@ -99,6 +100,7 @@ fn absence(draft: &Draft, machine: &Machine) -> Option<SkipReason> {
             SuiteSettings::LaunchCount(_)
             | SuiteSettings::Determinism(_)
             | SuiteSettings::Accuracy(_)
+            | SuiteSettings::BackwardCompat(_)
             | SuiteSettings::Performance(_),
             Ok(_) | Err(_),
         ) => {}
@@ -109,7 +111,7 @@ fn absence(draft: &Draft, machine: &Machine) -> Option<SkipReason> {
 
 fn dataset(input: &Input) -> Option<&str> {
     match input {
-        Input::Generated(_) => None,
+        Input::Generated(_) | Input::Golden(_) => None,
         Input::Recorded(name) => Some(name),
     }
 }

@@ -10,7 +10,7 @@ use quick_junit::{NonSuccessKind, Property, Report, SerializeError, TestCase, Te
 
 use super::repeat_command;
 use crate::{
-    evidence::{Environment, LogContents, Record},
+    evidence::{Environment, Fact, LogContents, Record},
     verdict::Verdict,
 };
 
@@ -78,7 +78,11 @@ fn case(environment: &Environment, attempts: &[&Record]) -> TestCase {
     case.timestamp = last.started.to_string().parse().ok();
     case.set_time(elapsed(last));
     case.add_property(Property::new("seed", cell.seed.to_string()));
-    case.set_system_out(format!("Repeat this cell with:\n{}\n", repeat_command(environment, &cell.name)));
+    let mut commands = format!("Repeat this cell with:\n{}\n", repeat_command(environment, &cell.name));
+    if let Some(Fact::Known(bundle)) = &last.bundle {
+        commands += &format!("Replay its bundle, in the folder of this file, with:\nvalidation repro {bundle}\n");
+    }
+    case.set_system_out(commands);
     case
 }
 

@@ -1,5 +1,6 @@
 //! From records to bytes: each format is a peer, and none sees a device or judges.
 
+pub mod approvals;
 pub mod chart;
 pub mod junit;
 pub mod ladder;
@@ -16,4 +17,4 @@ pub mod terminal;
 pub(crate) use output::print_line;
 pub(crate) use publish::last_attempts;
 pub use publish::{Asked, publish};
-pub use repeat::repeat_command;
+pub use repeat::{repeat_command, replay_command};

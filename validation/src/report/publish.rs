@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{chart, junit, ladder, launches, output::print_line, performance, summary::Summary, terminal};
+use super::{
+    approvals::approvals, chart, junit, ladder, launches, output::print_line, performance, summary::Summary, terminal,
+};
 use crate::{
     Stop,
     evidence::{Record, Run},
@@ -40,7 +42,7 @@ pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit
     }
     let records = last_attempts(contents.records, |cell| asked.cells.contains(cell));
     let summary = Summary::of(&records);
-    for failure in records.iter().filter_map(|record| terminal::failure(run.environment(), record)) {
+    for failure in records.iter().filter_map(|record| terminal::failure(run.environment(), run.folder(), record)) {
         print_line(format_args!("\n{}", failure.trim_end()));
     }
     if let Some(rungs) = ladder::table(&ladder::rungs(&records)) {
@@ -60,9 +62,10 @@ pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit
     let subject =
         run.environment().subject.as_ref().map_or_else(String::new, |subject| format!("subject: {subject}\n"));
     print_line(format_args!(
-        "\n{}\n{}{subject}evidence: {}",
+        "\n{}\n{}{}{subject}evidence: {}",
         terminal::table(&summary),
         terminal::skips(&summary),
+        approvals(&records),
         run.folder().display()
     ));
     let unrecorded = asked.cells.len() - records.len();

@@ -64,6 +64,7 @@ impl Counts {
                     self.fraction_of_bound = larger(self.fraction_of_bound, output.max_fraction_of_bound);
                 }
             }
+            Observation::BackwardCompat(facts) => self.elements += facts.elements,
             // Launches are counted, and no element is compared.
             Observation::LaunchCount(_) => {}
             // Its numbers have a table of their own.

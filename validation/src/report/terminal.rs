@@ -1,17 +1,17 @@
 //! What people read while a run goes on and when it ends.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{
-    repeat_command,
+    repeat_command, replay_command,
     summary::{Counts, Summary},
 };
 use crate::{
-    evidence::{Environment, Record},
+    evidence::{Environment, Fact, Record},
     plan::SkipReason,
     verdict::Verdict,
 };
@@ -24,23 +24,45 @@ pub fn cell_line(record: &Record) -> String {
     format!("{style}{word:>8}{style:#} [{seconds:>8.3} s] {}", record.cell.name)
 }
 
-/// What is wrong with one cell, and the command that repeats it; nothing if it did not fail.
-pub fn failure(environment: &Environment, record: &Record) -> Option<String> {
-    let detail = match &record.verdict {
-        Verdict::Pass | Verdict::Skip { .. } => return None,
-        Verdict::Fail { reason } => reason.clone(),
-        Verdict::Timeout { deadline_ms } => format!("did not end within {:.1} s", *deadline_ms as f64 / 1e3),
-        Verdict::Crash { cause, detail } if detail.is_empty() => format!("{cause}, and nothing was printed"),
-        Verdict::Crash { cause, detail } => format!("{cause}\n{detail}"),
-        Verdict::Error { message } => message.clone(),
-    };
+/// What is wrong with one cell of the run in `folder`, and the commands that repeat it and replay its bundle; nothing if it
+/// did not fail.
+pub fn failure(environment: &Environment, folder: &Path, record: &Record) -> Option<String> {
+    let detail = detail(&record.verdict)?;
     let style = style(&record.verdict);
     let mut text = format!("{style}{:>8}{style:#} {}\n", record.verdict.word(), record.cell.name);
     for line in detail.lines() {
         let _ = writeln!(text, "         {}", harmless(line));
     }
     let _ = writeln!(text, "         repeat: {}", repeat_command(environment, &record.cell.name));
+    match &record.bundle {
+        Some(Fact::Known(bundle)) => {
+            let _ = writeln!(text, "         replay: {}", replay_command(environment, &folder.join(bundle)));
+        }
+        Some(Fact::Missing { missing }) => {
+            let _ = writeln!(text, "         no bundle: {}", harmless(missing));
+        }
+        None => {}
+    }
     Some(text)
+}
+
+/// What is wrong, if anything is.
+fn detail(verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Pass | Verdict::Skip { .. } => None,
+        Verdict::Fail { reason } => Some(reason.clone()),
+        Verdict::Timeout { deadline_ms } => Some(format!("did not end within {:.1} s", *deadline_ms as f64 / 1e3)),
+        Verdict::Crash { cause, detail } if detail.is_empty() => Some(format!("{cause}, and nothing was printed")),
+        Verdict::Crash { cause, detail } => Some(format!("{cause}\n{detail}")),
+        Verdict::Error { message } => Some(message.clone()),
+    }
+}
+
+/// A verdict in one line.
+pub(crate) fn judgement(verdict: &Verdict) -> String {
+    let (style, word) = (style(verdict), verdict.word());
+    let detail = detail(verdict).unwrap_or_default();
+    format!("{style}{word}{style:#} {}", harmless(detail.lines().next().unwrap_or_default()))
 }
 
 /// What a worker printed, say, without anything that a terminal would obey.

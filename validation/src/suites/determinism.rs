@@ -7,9 +7,10 @@ use robocache_core::{
 };
 
 use super::{
-    DeterminismSettings,
+    DeterminismSettings, SuiteSettings,
     device::{POISON, during, hashes, open, other_gpus, run_on_other_gpu, run_once},
     prepare::Prepared,
+    witness::Witness,
 };
 use crate::{
     cell::{Cell, Device},
@@ -22,8 +23,8 @@ pub(super) fn observe(
     settings: &DeterminismSettings,
     prepared: &Prepared,
     digest_in_fresh_process: &dyn Fn() -> Result<OutputHashes, String>,
-) -> Result<DeterminismFacts, OperatorFailure> {
-    let Prepared { problem, inputs } = prepared;
+) -> Result<(DeterminismFacts, Option<Witness>), OperatorFailure> {
+    let Prepared { problem, inputs, .. } = prepared;
     let mut session = open(cell.device, &**problem, inputs).map_err(during("set_up"))?;
     let first = session.run(Variation::Plain { poison: POISON }).map_err(during("first_run"))?;
     let mut ladder = Ladder::new(first);
@@ -47,7 +48,7 @@ pub(super) fn observe(
                     run_once(cell.device, problem, inputs).map(|outcome| outcome.outputs)
                 })
                 .map_err(during(relation.name()))?;
-            ladder.climb_outputs(relation.name(), &expected);
+            ladder.climb_outputs(relation.name(), expected);
         }
     }
     if ladder.holds() && settings.fresh_process {
@@ -62,13 +63,13 @@ pub(super) fn observe(
         Device::Cpu => {
             if let Some(builtin) = problem.builtin().filter(|_| ladder.holds()) {
                 let outcome = run_once(Device::Cpu, builtin, inputs).map_err(during("builtin"))?;
-                ladder.climb_builtin(&outcome.outputs);
+                ladder.climb_standard("builtin", outcome);
             }
         }
         Device::Cuda => {
             if ladder.holds() {
                 let outcome = run_once(Device::Cpu, &**problem, inputs).map_err(during("cpu_equals_gpu"))?;
-                ladder.climb("cpu_equals_gpu", outcome);
+                ladder.climb_standard("cpu_equals_gpu", outcome);
             }
             let others = other_gpus().map_err(|error| during("other_gpu")(error.into()))?;
             for number in 1..=others {
@@ -80,20 +81,24 @@ pub(super) fn observe(
             }
         }
     }
-    Ok(ladder.into_facts())
+    Ok(ladder.conclude(settings))
 }
 
 /// The rungs climbed so far, and the outputs that each must reproduce.
 struct Ladder {
     expected: Vec<HostTensor>,
     rungs: Vec<RungFacts>,
+    /// The outputs of the broken rung, if there is one and they are known.
+    actual: Vec<HostTensor>,
+    /// What the first run must have given, where it is the first run that is wrong.
+    standard: Option<Vec<HostTensor>>,
 }
 
 impl Ladder {
     /// The first run is the first rung: it must leave its inputs and everything beside its outputs alone.
     fn new(first: RunOutcome) -> Self {
         let RunOutcome { outputs, guard_violation, mutated_input } = first;
-        let mut ladder = Self { expected: outputs, rungs: Vec::new() };
+        let mut ladder = Self { expected: outputs, rungs: Vec::new(), actual: Vec::new(), standard: None };
         let rung = ladder.rung("first_run", 1);
         ladder.rungs.push(RungFacts { guard_violation, mutated_input, ..rung });
         ladder
@@ -105,35 +110,51 @@ impl Ladder {
 
     /// A rung of one run.
     fn climb(&mut self, rung: &str, outcome: RunOutcome) {
-        let facts = self.with_outcome(self.rung(rung, 1), outcome);
+        let facts = self.rung(rung, 1);
+        let facts = self.with_outcome(facts, outcome);
         self.rungs.push(facts);
     }
 
     /// A rung of many runs, and the one that broke it.
     fn climb_repeat(&mut self, runs: u64, broken: Option<BrokenRepeat>) {
         let facts = self.rung("repeat", runs);
-        self.rungs.push(match broken {
+        let facts = match broken {
             None => facts,
             Some(BrokenRepeat { run, outcome }) => {
-                RungFacts { broken_run: Some(run), ..self.with_outcome(facts, outcome) }
+                self.with_outcome(RungFacts { broken_run: Some(run), ..facts }, outcome)
             }
-        });
-    }
-
-    fn with_outcome(&self, facts: RungFacts, outcome: RunOutcome) -> RungFacts {
-        let RunOutcome { outputs, guard_violation, mutated_input } = outcome;
-        RungFacts { differences: self.differences(&outputs), guard_violation, mutated_input, ..facts }
-    }
-
-    /// A rung whose outputs are computed rather than run.
-    fn climb_outputs(&mut self, rung: &str, outputs: &[HostTensor]) {
-        let facts = RungFacts { differences: self.differences(outputs), ..self.rung(rung, 1) };
+        };
         self.rungs.push(facts);
     }
 
-    /// A rung that says what the first run must have given: the outputs of this program in the place of a library's.
-    fn climb_builtin(&mut self, outputs: &[HostTensor]) {
-        let facts = RungFacts { differences: differences(outputs, &self.expected), ..self.rung("builtin", 1) };
+    fn with_outcome(&mut self, facts: RungFacts, outcome: RunOutcome) -> RungFacts {
+        let RunOutcome { outputs, guard_violation, mutated_input } = outcome;
+        self.with_outputs(RungFacts { guard_violation, mutated_input, ..facts }, outputs)
+    }
+
+    /// A rung whose outputs are computed rather than run.
+    fn climb_outputs(&mut self, rung: &str, outputs: Vec<HostTensor>) {
+        let facts = self.rung(rung, 1);
+        let facts = self.with_outputs(facts, outputs);
+        self.rungs.push(facts);
+    }
+
+    /// Keeps the outputs if they are of interest: passing rungs need no more memory than they did.
+    fn with_outputs(&mut self, facts: RungFacts, outputs: Vec<HostTensor>) -> RungFacts {
+        let facts = RungFacts { differences: self.differences(&outputs), ..facts };
+        if !facts.holds() {
+            self.actual = outputs;
+        }
+        facts
+    }
+
+    /// A rung that says what the first run must have given: the outputs of this program's CPU in the place of a
+    /// library's or a GPU's.
+    fn climb_standard(&mut self, rung: &str, outcome: RunOutcome) {
+        let RunOutcome { outputs, guard_violation, mutated_input } = outcome;
+        let differences = differences(&outputs, &self.expected);
+        let facts = RungFacts { differences, guard_violation, mutated_input, ..self.rung(rung, 1) };
+        self.standard = (!facts.holds()).then_some(outputs);
         self.rungs.push(facts);
     }
 
@@ -170,8 +191,23 @@ impl Ladder {
         self.expected.iter().map(|output| output.shape().elements() as u64).sum()
     }
 
-    fn into_facts(self) -> DeterminismFacts {
-        DeterminismFacts { output_hashes: hashes(&self.expected), output_elements: self.elements(), rungs: self.rungs }
+    /// The facts, and the outputs that differ from the first ones if there are any.
+    fn conclude(self, settings: &DeterminismSettings) -> (DeterminismFacts, Option<Witness>) {
+        let (output_hashes, output_elements) = (hashes(&self.expected), self.elements());
+        let Self { expected, rungs, actual, standard } = self;
+        let witness = rungs.iter().find(|rung| !rung.holds()).map(|broken| {
+            // Rungs below must be climbed again: the broken one may depend on what they left behind.
+            let fresh_process = settings.fresh_process && broken.rung == "fresh_process";
+            let suite = SuiteSettings::Determinism(DeterminismSettings { fresh_process, ..settings.clone() });
+            let (expected, actual) = match (standard, rungs.len()) {
+                (Some(standard), _) => (standard, expected),
+                // The first run is wrong by what it did beside its outputs.
+                (None, 1) => (Vec::new(), expected),
+                (None, _) => (expected, actual),
+            };
+            Witness { other: None, suite: Some(suite), expected, actual }
+        });
+        (DeterminismFacts { output_hashes, output_elements, rungs }, witness)
     }
 }
 

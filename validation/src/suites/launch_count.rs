@@ -23,7 +23,7 @@ pub(super) fn observe(cell: &Cell, prepared: &Prepared) -> Result<Result<LaunchF
         Device::Cuda => {}
     }
     let cupti_version = Cupti::load().map_err(|error| error.to_string())?.version();
-    let Prepared { problem, inputs } = prepared;
+    let Prepared { problem, inputs, .. } = prepared;
     let session = gpu(0).map_err(RunError::from).and_then(|gpu| CudaSession::new(gpu, &**problem, inputs));
     let mut session = match session {
         Ok(session) => session,

@@ -3,16 +3,35 @@
 use robocache_core::{
     compare::{Comparison, compare_bits, compare_bounded},
     operator::{Problem, RunError},
-    reference::Expected,
+    reference::{Expected, Reference},
     session::Variation,
     tensor::HostTensor,
 };
 
-use super::device::{POISON, open};
+use super::{
+    device::{POISON, open},
+    witness::nearest,
+};
 use crate::{cell::Device, observation::AccuracyFacts};
 
+/// What was measured, and the tensors behind it.
+pub(super) struct Measured {
+    pub(super) facts: AccuracyFacts,
+    /// The outputs of the first run.
+    pub(super) actual: Vec<HostTensor>,
+    reference: Reference,
+}
+
+impl Measured {
+    /// What the outputs must be, each rounded once.
+    pub(super) fn into_tensors(self) -> (Vec<HostTensor>, Vec<HostTensor>) {
+        let specs = self.actual.iter().map(|output| output.spec().clone()).collect();
+        (nearest(self.reference, specs), self.actual)
+    }
+}
+
 /// Runs a problem twice with different poison, and holds the first run against the reference.
-pub(super) fn measure(device: Device, problem: &dyn Problem, inputs: &[HostTensor]) -> Result<AccuracyFacts, RunError> {
+pub(super) fn measure(device: Device, problem: &dyn Problem, inputs: &[HostTensor]) -> Result<Measured, RunError> {
     let mut session = open(device, problem, inputs)?;
     let outcome = session.run(Variation::Plain { poison: POISON })?;
     let other = session.run(Variation::Plain { poison: !POISON })?;
@@ -24,7 +43,7 @@ pub(super) fn measure(device: Device, problem: &dyn Problem, inputs: &[HostTenso
         .zip(&other.outputs)
         .filter(|(first, second)| first.bytes() != second.bytes())
         .map(|(first, second)| compare_bits(first, second));
-    Ok(AccuracyFacts {
+    let facts = AccuracyFacts {
         outputs: outputs.collect(),
         exact: reference.outputs.iter().all(is_exact),
         unwritten: unwritten.collect(),
@@ -32,7 +51,8 @@ pub(super) fn measure(device: Device, problem: &dyn Problem, inputs: &[HostTenso
         mutated_input: outcome.mutated_input.or(other.mutated_input),
         random_problems: 0,
         counterexample: None,
-    })
+    };
+    Ok(Measured { facts, actual: outcome.outputs, reference })
 }
 
 fn compare(expected: &Expected, actual: &HostTensor) -> Comparison {

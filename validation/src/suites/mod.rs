@@ -5,6 +5,7 @@
 //! the device.
 
 mod accuracy;
+mod backward_compat;
 mod determinism;
 mod device;
 mod execute;
@@ -14,11 +15,13 @@ mod performance;
 mod prepare;
 mod random_problem;
 mod settings;
+mod witness;
 
+pub(crate) use backward_compat::{BACKWARD_COMPAT, golden_outputs};
 pub(crate) use device::{own_gpu_uuid, stopwatch, use_kernels};
-pub use execute::{digest, execute};
+pub use execute::{digest, execute, exhibit};
 pub(crate) use prepare::{Prepared, Unprepared, Wanted, prepare_wanted};
 pub use settings::{
-    AccuracySettings, DeterminismSettings, InvalidSetting, LaunchCountSettings, PerformanceSettings, SuiteSettings,
-    Threshold,
+    AccuracySettings, Approval, BackwardCompatSettings, DeterminismSettings, InvalidSetting, LaunchCountSettings,
+    PerformanceSettings, SuiteSettings, Threshold,
 };

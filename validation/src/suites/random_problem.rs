@@ -14,16 +14,26 @@ use robocache_core::{
     operator::Operator,
     parameters::{ParameterKind, Parameters, Value},
     registry::Registry,
+    tensor::HostTensor,
 };
 
-use super::{device::during, measurement::measure};
+use super::{
+    AccuracySettings, SuiteSettings,
+    device::during,
+    measurement::{Measured, measure},
+    witness::Witness,
+};
 use crate::{
-    cell::Cell,
+    cell::{Cell, Input},
     observation::{AccuracyFacts, Counterexample, OperatorFailure},
 };
 
-/// Tries `count` problems no larger than the cell's own, drawn with its seed, and gives the smallest that fails.
-pub(super) fn search(registry: &Registry, cell: &Cell, count: u32) -> Result<Option<Counterexample>, OperatorFailure> {
+/// Tries `count` problems no larger than the cell's own, drawn with its seed, and gives the smallest that fails, with its tensors.
+pub(super) fn search(
+    registry: &Registry,
+    cell: &Cell,
+    count: u32,
+) -> Result<Option<(Counterexample, Witness)>, OperatorFailure> {
     let Some(operator) = registry.get(&cell.operator) else { return Ok(None) };
     // What was wrong at the last attempt that failed.
     let wrong = RefCell::new(None);
@@ -31,11 +41,20 @@ pub(super) fn search(registry: &Registry, cell: &Cell, count: u32) -> Result<Opt
         // Combinations that break a rule are not problems at all, and others are drawn for them.
         let problem =
             operator.problem(cell.dtype, &parameters).map_err(|invalid| TestCaseError::reject(invalid.to_string()))?;
-        let inputs = problem.generate(distribution, cell.seed.derive(&problem.name()));
+        let seed = cell.seed.derive(&problem.name());
+        let inputs = problem.generate(distribution, seed);
         match measure(cell.device, &*problem, &inputs) {
-            Ok(facts) if facts.holds() => Ok(()),
-            Ok(facts) => {
-                wrong.replace(Some(Ok(counterexample(problem.name(), distribution, &facts))));
+            Ok(measured) if measured.facts.holds() => Ok(()),
+            Ok(measured) => {
+                let counterexample = counterexample(problem.name(), distribution, &measured.facts);
+                let replay = Cell {
+                    suite: SuiteSettings::Accuracy(AccuracySettings { random_problems: 0 }),
+                    parameters,
+                    input: Input::Generated(distribution),
+                    seed,
+                    ..cell.clone()
+                };
+                wrong.replace(Some(Ok((counterexample, witness(replay, inputs, measured)))));
                 Err(TestCaseError::fail("does not hold"))
             }
             Err(error) => {
@@ -62,6 +81,11 @@ fn runner(cell: &Cell, count: u32) -> TestRunner {
     cell.seed.derive("random_problems").generator().fill_bytes(&mut seed);
     let config = Config { cases: count, failure_persistence: None, max_shrink_iters: 256, ..Config::default() };
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
+}
+
+fn witness(replay: Cell, inputs: Vec<HostTensor>, measured: Measured) -> Witness {
+    let (expected, actual) = measured.into_tensors();
+    Witness { other: Some((replay, inputs)), suite: None, expected, actual }
 }
 
 fn counterexample(problem: String, distribution: Distribution, facts: &AccuracyFacts) -> Counterexample {

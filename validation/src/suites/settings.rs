@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use robocache_core::timing::Series;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::BACKWARD_COMPAT;
 use crate::cell::Device;
 
 /// A suite with its settings.
@@ -18,6 +20,8 @@ pub enum SuiteSettings {
     Accuracy(AccuracySettings),
     /// As few launches as budgeted, and nothing else.
     LaunchCount(LaunchCountSettings),
+    /// The bits of earlier releases.
+    BackwardCompat(BackwardCompatSettings),
     /// Time, beside a copy of as many bytes. It runs in benchmarks and in no other profile.
     Performance(PerformanceSettings),
 }
@@ -29,6 +33,7 @@ impl SuiteSettings {
             Self::Determinism(_) => "determinism",
             Self::Accuracy(_) => "accuracy",
             Self::LaunchCount(_) => "launch_count",
+            Self::BackwardCompat(_) => BACKWARD_COMPAT,
             Self::Performance(_) => "performance",
         }
     }
@@ -36,7 +41,10 @@ impl SuiteSettings {
     /// Whether the suite has cells on this device.
     pub const fn runs_on(&self, device: Device) -> bool {
         match (self, device) {
-            (Self::Determinism(_) | Self::Accuracy(_) | Self::Performance(_), Device::Cpu | Device::Cuda) => true,
+            (
+                Self::Determinism(_) | Self::Accuracy(_) | Self::BackwardCompat(_) | Self::Performance(_),
+                Device::Cpu | Device::Cuda,
+            ) => true,
             (Self::LaunchCount(_), Device::Cuda) => true,
             // There is nothing to launch.
             (Self::LaunchCount(_), Device::Cpu) => false,
@@ -47,7 +55,7 @@ impl SuiteSettings {
     /// process with a suite that leaves something behind that takes time, as launch_count leaves CUPTI.
     pub const fn is_timed(&self) -> bool {
         match self {
-            Self::Determinism(_) | Self::Accuracy(_) | Self::LaunchCount(_) => false,
+            Self::Determinism(_) | Self::Accuracy(_) | Self::LaunchCount(_) | Self::BackwardCompat(_) => false,
             Self::Performance(_) => true,
         }
     }
@@ -59,8 +67,8 @@ impl SuiteSettings {
                 Err(InvalidSetting { setting: "repeats", rule: "it must be at least 1" })
             }
             Self::Performance(settings) => settings.check(),
-            // Whatever a budget says, a call that launches nothing does not pass.
-            Self::Determinism(_) | Self::Accuracy(_) | Self::LaunchCount(_) => Ok(()),
+            // Whatever a budget says, a call that launches nothing does not pass; and what is approved must be there.
+            Self::Determinism(_) | Self::Accuracy(_) | Self::LaunchCount(_) | Self::BackwardCompat(_) => Ok(()),
         }
     }
 
@@ -83,11 +91,32 @@ impl SuiteSettings {
                 let more_kernels = kernels.iter().any(|(pattern, &launches)| launches > budgeted(pattern));
                 more_kernels || copies > &other.copies || memsets > &other.memsets
             }
+            (Self::BackwardCompat(this), Self::BackwardCompat(other)) => {
+                let BackwardCompatSettings { changed_results, changed_inputs } = this;
+                (changed_results.is_some() && other.changed_results.is_none())
+                    || (changed_inputs.is_some() && other.changed_inputs.is_none())
+            }
             (Self::Performance(this), Self::Performance(other)) => this.is_looser_than(other),
-            (Self::Determinism(_), Self::Accuracy(_) | Self::LaunchCount(_) | Self::Performance(_))
-            | (Self::Accuracy(_), Self::Determinism(_) | Self::LaunchCount(_) | Self::Performance(_))
-            | (Self::LaunchCount(_), Self::Determinism(_) | Self::Accuracy(_) | Self::Performance(_))
-            | (Self::Performance(_), Self::Determinism(_) | Self::Accuracy(_) | Self::LaunchCount(_)) => true,
+            (
+                Self::Determinism(_),
+                Self::Accuracy(_) | Self::LaunchCount(_) | Self::BackwardCompat(_) | Self::Performance(_),
+            )
+            | (
+                Self::Accuracy(_),
+                Self::Determinism(_) | Self::LaunchCount(_) | Self::BackwardCompat(_) | Self::Performance(_),
+            )
+            | (
+                Self::LaunchCount(_),
+                Self::Determinism(_) | Self::Accuracy(_) | Self::BackwardCompat(_) | Self::Performance(_),
+            )
+            | (
+                Self::BackwardCompat(_),
+                Self::Determinism(_) | Self::Accuracy(_) | Self::LaunchCount(_) | Self::Performance(_),
+            )
+            | (
+                Self::Performance(_),
+                Self::Determinism(_) | Self::Accuracy(_) | Self::LaunchCount(_) | Self::BackwardCompat(_),
+            ) => true,
         }
     }
 }
@@ -135,6 +164,31 @@ pub struct LaunchCountSettings {
     pub copies: u64,
     /// How many memsets there must be.
     pub memsets: u64,
+}
+
+/// Settings of the backward_compat suite: what was approved of a very cell. The matrix gives each cell its own, in
+/// `approved`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackwardCompatSettings {
+    /// The results may be others than those of the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_results: Option<Approval>,
+    /// The generator may give other inputs than it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_inputs: Option<Approval>,
+}
+
+/// A change since a release that somebody wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// Why.
+    pub reason: String,
+    /// The last day on which it holds.
+    pub expires: Date,
+    /// Whether there must be a change: an approval of nothing is stale. A library under test may not have made it.
+    pub must_be_used: bool,
 }
 
 /// The fewest samples of which a confidence interval of the median is made: with fewer, the smallest and the largest

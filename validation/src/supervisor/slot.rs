@@ -1,6 +1,6 @@
 //! A place where one cell runs at a time: it keeps a worker warm and replaces it when that can no longer be trusted.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use super::{
     Job,
@@ -10,6 +10,9 @@ use crate::{
     observation::{Observation, Outcome},
     protocol::{Request, Response, encode},
 };
+
+/// How long it may take at least to make the inputs of a cell again.
+const EXHIBIT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// One worker and how to make another.
 pub(super) struct Slot {
@@ -26,7 +29,7 @@ impl Slot {
     /// Executes one cell; `None` if `cancelled` held before it ended.
     pub(super) fn run(&mut self, job: &Job, cancelled: &dyn Fn() -> bool) -> Option<Outcome> {
         let limits = job.cell.limits;
-        let request = Request::Execute { cell: Box::new(job.cell.clone()), recording: job.recording.clone() };
+        let request = Request::Execute { cell: Box::new(job.cell.clone()), attached: job.attached.clone() };
         let frame = match encode(&request) {
             Ok(frame) => frame,
             Err(error) => return Some(harness_failed(format!("the cell cannot be sent to a worker: {error}"))),
@@ -48,9 +51,38 @@ impl Slot {
         outcome
     }
 
+    /// Has a new worker show the inputs of a cell, if an exhibit is wanted and the code under test kept its own worker from
+    /// leaving one. Whatever goes wrong here, the outcome is known.
+    pub(super) fn exhibit(&self, job: &Job, outcome: &Outcome, cancelled: &dyn Fn() -> bool) {
+        let Some(path) = job.attached.exhibit.as_ref().filter(|_| shows_nothing(outcome)) else { return };
+        // It may be half written.
+        let _ = fs::remove_file(path);
+        let request = Request::Exhibit { cell: Box::new(job.cell.clone()), attached: job.attached.clone() };
+        let (Ok(frame), Ok(mut process)) = (encode(&request), self.launch.start()) else { return };
+        let limit = Duration::from_millis(job.cell.limits.deadline_ms).max(EXHIBIT_DEADLINE);
+        let _ = process.exchange(&frame, limit, cancelled);
+    }
+
     /// Ends the worker whatever state it is in.
     pub(super) fn discard_worker(&mut self) {
         self.warm = None;
+    }
+}
+
+/// Whether the worker did not get to the point at which it shows what was wrong.
+fn shows_nothing(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Died(_) | Outcome::DeadlineExceeded { .. } => true,
+        Outcome::HarnessFailed { .. } => false,
+        Outcome::Observed(observation) => match &**observation {
+            Observation::OperatorFailed(_) | Observation::Panicked { .. } => true,
+            Observation::Determinism(_)
+            | Observation::Accuracy(_)
+            | Observation::LaunchCount(_)
+            | Observation::BackwardCompat(_)
+            | Observation::Performance(_)
+            | Observation::InputRejected { .. } => false,
+        },
     }
 }
 
@@ -64,7 +96,7 @@ fn conclude(process: Process, answer: Answer, deadline_ms: u64) -> (Option<Outco
         Answer::Response(Response::Refused(message)) => {
             return (Some(Outcome::HarnessFailed { message }), Some(process));
         }
-        Answer::Response(Response::Ready | Response::Digest(_)) => {
+        Answer::Response(Response::Ready | Response::Digest(_) | Response::Exhibited) => {
             let tail = process.end().output_tail;
             harness_failed(format!("the worker answered another question than it was asked{}", quoted(&tail)))
         }
@@ -98,6 +130,7 @@ fn leaves_worker_sound(observation: &Observation) -> bool {
         Observation::Determinism(_)
         | Observation::Accuracy(_)
         | Observation::LaunchCount(_)
+        | Observation::BackwardCompat(_)
         | Observation::Performance(_)
         | Observation::InputRejected { .. } => true,
         Observation::OperatorFailed(failure) => !failure.sticky,

@@ -22,7 +22,10 @@ enum Finding {
 pub(super) fn judge_performance(suite: &SuiteSettings, facts: &PerformanceFacts) -> Verdict {
     let thresholds: &[Threshold] = match suite {
         SuiteSettings::Performance(settings) => &settings.thresholds,
-        SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_) | SuiteSettings::LaunchCount(_) => {
+        SuiteSettings::Determinism(_)
+        | SuiteSettings::Accuracy(_)
+        | SuiteSettings::LaunchCount(_)
+        | SuiteSettings::BackwardCompat(_) => {
             return Verdict::Error { message: format!("times were observed by the suite `{}`", suite.name()) };
         }
     };

@@ -20,6 +20,8 @@ use nix::{
     unistd::dup2_stdin,
 };
 
+use crate::cell::Limits;
+
 /// Why a process cannot be a worker.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfinementError {
@@ -66,6 +68,15 @@ pub(super) fn limit_memory(bytes: Option<u64>) -> Result<(), ConfinementError> {
     let (_, most) = getrlimit(Resource::RLIMIT_DATA).map_err(failed("read the memory limit"))?;
     let limit = bytes.map_or(most, |bytes| bytes.min(most));
     setrlimit(Resource::RLIMIT_DATA, limit, most).map_err(failed("limit memory"))
+}
+
+/// Does something of the harness's own, such as reading a bundle, within as much memory as there is: it must not use up
+/// what the code under test may have.
+pub(crate) fn without_memory_limit<T>(limits: Limits, work: impl FnOnce() -> T) -> Result<T, ConfinementError> {
+    limit_memory(None)?;
+    let result = work();
+    limit_memory(limits.memory_bytes)?;
+    Ok(result)
 }
 
 /// Moves the socket from descriptor 0 to one that no code under test knows, and leaves /dev/null there.

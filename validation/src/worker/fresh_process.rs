@@ -5,7 +5,7 @@ use std::{env, io, time::Duration};
 use crate::{
     cell::Cell,
     observation::OutputHashes,
-    protocol::{ProtocolError, Recording, Request, Response, encode},
+    protocol::{Attached, ProtocolError, Request, Response, encode},
     supervisor::{
         THIS_PROGRAM,
         process::{Answer, Launch, Place, cause},
@@ -41,7 +41,7 @@ pub enum FreshProcessError {
 /// kills it too. Call it from a worker only, whose arguments it inherits.
 pub fn digest_in_fresh_process(
     cell: &Cell,
-    recording: Option<&Recording>,
+    attached: &Attached,
     timeout: Duration,
 ) -> Result<OutputHashes, FreshProcessError> {
     let launch = Launch {
@@ -50,12 +50,12 @@ pub fn digest_in_fresh_process(
         environment: Vec::new(),
         place: Place::SharedGroup,
     };
-    let frame = encode(&Request::Digest { cell: Box::new(cell.clone()), recording: recording.cloned() })?;
+    let frame = encode(&Request::Digest { cell: Box::new(cell.clone()), attached: attached.clone() })?;
     let mut process = launch.start()?;
     match process.exchange(&frame, timeout, &|| false) {
         Answer::Response(Response::Digest(digest)) => Ok(digest),
         Answer::Response(Response::Refused(reason)) => Err(FreshProcessError::Refused(reason)),
-        Answer::Response(Response::Ready | Response::Observed(_)) => {
+        Answer::Response(Response::Ready | Response::Observed(_) | Response::Exhibited) => {
             Err(FreshProcessError::Protocol("it answered another question".into()))
         }
         Answer::Closed => Err(FreshProcessError::Died(

@@ -102,6 +102,9 @@ fn the_commands_run() {
     let (_root, path, _) = log_of(&[a_timed_record(), every_verdict().remove(0)]);
     let ratios = run_in(path.parent().unwrap(), "command: ratios");
     assert_eq!(ratios, "1.042\tcold\tperformance::fuse::cuda::bf16::b4::uniform\n");
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bundle/v1.safetensors");
+    fs::copy(bundle, folder.join("bundle.safetensors")).unwrap();
+    assert_eq!(run("command: bundle"), "broken at rung repeat: run 1 differs\n");
     // The folder is what its own environment says it is.
     assert_eq!(fs::read(folder.join("matrix.yaml")).unwrap(), MATRIX);
 }

@@ -76,6 +76,11 @@ pub(crate) fn record(problem: &str, verdict: Verdict) -> Record {
         program_hash: "0".repeat(64),
         subject_hash: None,
         outcome,
+        bundle: match &verdict {
+            Verdict::Fail { .. } => Some(Fact::Known(format!("bundles/{problem}-0123456789abcdef.safetensors"))),
+            Verdict::Timeout { .. } => Some(Fact::Missing { missing: "the disk is full".to_owned() }),
+            Verdict::Pass | Verdict::Skip { .. } | Verdict::Crash { .. } | Verdict::Error { .. } => None,
+        },
         verdict,
     }
 }
@@ -206,6 +211,7 @@ pub(crate) fn machine() -> Machine {
         cupti: Err("libcupti.so was not found".to_owned()),
         nccl: Err("libnccl.so.2 was not found".to_owned()),
         datasets: Default::default(),
+        goldens: Default::default(),
         subject: None,
     }
 }

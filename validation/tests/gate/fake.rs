@@ -101,7 +101,7 @@ pub(crate) fn compare_programs(programs: Programs) -> Result<GateRecord, GateErr
     let comparison = Comparison {
         programs,
         design: Design { cpu_blocks: 1, ..Design::default().with_one_look(ROUNDS) },
-        cells: &[Selected { planned: &planned, recording: None }],
+        cells: &[Selected { planned: &planned, recording: None, golden: None }],
         series: &[Series::Hot],
     };
     gate::run(&comparison, "baseline", 0.0, &mut |_| {})

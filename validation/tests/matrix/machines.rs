@@ -13,6 +13,7 @@ pub(crate) fn laptop() -> Machine {
         cupti: Err("libcupti.so.13 is not installed".to_owned()),
         nccl: Err("libnccl.so.2 is not installed".to_owned()),
         datasets: BTreeMap::new(),
+        goldens: BTreeMap::new(),
         subject: None,
     }
 }
@@ -32,6 +33,7 @@ pub(crate) fn workstation(datasets: &[&str]) -> Machine {
         cupti: Ok("libcupti.so.13".to_owned()),
         nccl: Ok("libnccl.so.2".to_owned()),
         datasets: datasets.iter().map(|&name| (name.to_owned(), None)).collect(),
+        goldens: BTreeMap::new(),
         subject: None,
     }
 }

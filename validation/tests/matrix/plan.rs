@@ -154,9 +154,10 @@ fn with_budgets(overrides: &str) -> String {
 fn budget(plan: &Plan, name: &str) -> LaunchCountSettings {
     match &cell(plan, name).suite {
         SuiteSettings::LaunchCount(budget) => budget.clone(),
-        SuiteSettings::Determinism(_) | SuiteSettings::Accuracy(_) | SuiteSettings::Performance(_) => {
-            panic!("{name} is of another suite")
-        }
+        SuiteSettings::Determinism(_)
+        | SuiteSettings::Accuracy(_)
+        | SuiteSettings::BackwardCompat(_)
+        | SuiteSettings::Performance(_) => panic!("{name} is of another suite"),
     }
 }
 

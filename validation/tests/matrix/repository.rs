@@ -12,6 +12,7 @@ use robocache_core::{
 };
 use validation::{
     cell::{Cell, Device, Input},
+    golden::corpora,
     machine::Machine,
     matrix::{Matrix, schema},
     plan::{Plan, SkipReason},
@@ -30,8 +31,11 @@ fn text() -> String {
 
 fn plan(profile: &str, machine: &Machine) -> Plan {
     let registry = registry();
-    let expanded = Matrix::parse("matrix.yaml", &text(), &registry)
-        .and_then(|matrix| Plan::expand(&matrix, profile, machine, &registry, date(2026, 11, 22)));
+    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../goldens");
+    let expanded = Matrix::parse("matrix.yaml", &text(), &registry).and_then(|matrix| {
+        let machine = Machine { goldens: corpora(&goldens, &matrix), ..machine.clone() };
+        Plan::expand(&matrix, profile, &machine, &registry, date(2026, 11, 22))
+    });
     expanded.unwrap_or_else(|diagnostic| panic!("{diagnostic}"))
 }
 
@@ -64,7 +68,7 @@ fn every_profile_says_whether_it_needs_a_gpu() {
 #[test]
 fn quick_executes_every_cpu_cell_and_skips_only_what_is_missing() {
     for planned in plan("quick", &laptop()).cells {
-        let generated = matches!(planned.cell.input, Input::Generated(_));
+        let generated = matches!(planned.cell.input, Input::Generated(_) | Input::Golden(_));
         let runs_here = planned.cell.device == Device::Cpu && generated;
         assert_eq!(planned.skip.is_none(), runs_here, "{}: {:?}", planned.cell, planned.skip);
     }
@@ -126,6 +130,27 @@ fn every_profile_counts_the_launches_of_every_operator_dtype_and_word() {
         // Empty problems launch nothing, which never passes.
         let outputs = counted.iter().map(|cell| output_elements(&registry, cell));
         assert!(outputs.min() > Some(0), "{profile}");
+    }
+}
+
+#[test]
+fn every_profile_reproduces_every_golden_on_every_device() {
+    for profile in ["quick", "nightly", "lab"] {
+        let cells = cells(profile);
+        let of_device = |device| {
+            let goldens = cells.iter().filter(|cell| matches!(cell.input, Input::Golden(_)) && cell.device == device);
+            goldens.collect::<Vec<_>>()
+        };
+        let (cpu, cuda) = (of_device(Device::Cpu), of_device(Device::Cuda));
+        assert!(cpu.len() >= 200 && cpu.len() == cuda.len(), "{profile}: {} and {}", cpu.len(), cuda.len());
+        for operator in registry().iter() {
+            for &distribution in operator.distributions() {
+                let end = format!("::{distribution}::0.1.0");
+                let of_it = |cell: &&&Cell| cell.operator == operator.name() && cell.name.ends_with(&end);
+                let dtypes: BTreeSet<_> = cpu.iter().filter(of_it).map(|cell| cell.dtype).collect();
+                assert_eq!(dtypes, operator.dtypes().iter().copied().collect::<BTreeSet<_>>(), "{profile} {end}");
+            }
+        }
     }
 }
 

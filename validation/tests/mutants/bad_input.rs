@@ -67,7 +67,8 @@ fn a_mutant_that_does_not_compile_is_named_with_what_the_compiler_said() {
 
 #[test]
 fn a_mutant_that_is_no_subject_any_more_is_named() {
-    let silent = "\n--- a/subject.c\n+++ b/subject.c\n@@ -1 +1 @@\n-RC_SUBJECT(RC_DEVICE_CPU, \"c_subject\", \"1.0\");\n+int nothing;\n";
+    let hunk = "@@ -1 +1 @@\n-RC_SUBJECT(RC_DEVICE_CPU, \"c_subject\", \"1.0\");\n+int nothing;\n";
+    let silent = &format!("\n--- a/subject.c\n+++ b/subject.c\n{hunk}");
     let parts = ["`silent`: ", "rc_subject_describe"];
     refused("mutants/cpu/silent.patch", header("accuracy") + silent, 2, &parts);
 }
@@ -84,7 +85,7 @@ fn a_header_that_says_nonsense_is_refused() {
 
 #[test]
 fn a_suite_or_an_operator_that_is_not_run_kills_nothing() {
-    let parts = ["`odd` must be killed by launch_count", "does not run on cpu"];
+    let parts = ["`odd` must be killed by launch_count", "does not run for its operators on cpu"];
     refused("mutants/cpu/odd.patch", header("launch_count") + DEFECT, 2, &parts);
     let unknown = header("accuracy").replace("resample, fuse", "resample, convolve") + DEFECT;
     refused("mutants/cpu/odd.patch", unknown, 2, &["`odd` must be killed by accuracy"]);

@@ -9,6 +9,7 @@ mod killing;
 mod bad_input;
 mod bad_recordings;
 mod benchmarks;
+mod bundles;
 mod gate;
 mod interrupts;
 mod kernels;

@@ -1,20 +1,23 @@
 //! What people read, without its colours.
 
+use std::path::Path;
+
 use anstream::adapter::strip_str;
+use jiff::civil::date;
 use robocache_core::{
     census::{CallCensus, Census, GraphCensus, KernelLaunch},
     compare::{Comparison, UlpHistogram},
 };
 use validation::{
     evidence::Record,
-    observation::{AccuracyFacts, LaunchFacts, Observation, Outcome, RungFacts},
+    observation::{AccuracyFacts, GoldenFacts, LaunchFacts, Observation, Outcome, RungFacts},
     plan::SkipReason,
     report::{
-        ladder, launches,
+        approvals, ladder, launches,
         summary::Summary,
         terminal::{cell_line, conclusion, failure, skips, table},
     },
-    suites::{AccuracySettings, LaunchCountSettings, SuiteSettings},
+    suites::{AccuracySettings, Approval, BackwardCompatSettings, LaunchCountSettings, SuiteSettings},
     verdict::Verdict,
 };
 
@@ -33,7 +36,8 @@ fn each_verdict_has_its_line() {
 #[test]
 fn each_failure_says_what_is_wrong_and_how_to_repeat_it() {
     let environment = fixed_environment();
-    let failures: String = every_verdict().iter().filter_map(|record| failure(&environment, record)).collect();
+    let failures: String =
+        every_verdict().iter().filter_map(|record| failure(&environment, Path::new("evidence/run"), record)).collect();
     insta::assert_snapshot!(plain(&failures));
 }
 
@@ -42,7 +46,7 @@ fn each_failure_says_what_is_wrong_and_how_to_repeat_it() {
 fn a_worker_s_last_words_do_not_steer_the_terminal() {
     let detail = "\u{1b}[31mred\u{1b}[0m\u{1b}]0;title\u{7}\u{8}\r\u{9b}2J\u{0}end".to_owned();
     let crash = record("n1", Verdict::Crash { cause: "SIGABRT".to_owned(), detail });
-    let shown = failure(&fixed_environment(), &crash).unwrap();
+    let shown = failure(&fixed_environment(), Path::new("run"), &crash).unwrap();
     let line = shown.lines().find(|line| line.contains("end")).unwrap();
     assert!(line.contains("red") && !line.chars().any(char::is_control), "{line:?}");
 }
@@ -50,7 +54,9 @@ fn a_worker_s_last_words_do_not_steer_the_terminal() {
 #[test]
 fn a_silent_crash_is_told_as_one() {
     let crash = record("n1", Verdict::Crash { cause: "SIGSEGV".to_owned(), detail: String::new() });
-    assert!(failure(&fixed_environment(), &crash).unwrap().contains("SIGSEGV, and nothing was printed\n"));
+    assert!(
+        failure(&fixed_environment(), Path::new("run"), &crash).unwrap().contains("SIGSEGV, and nothing was printed\n")
+    );
 }
 
 /// A record of another suite and operator.
@@ -138,6 +144,38 @@ fn the_conclusion_is_the_worst_that_is_true() {
         shown(&every_verdict(), &[requirement]),
     ];
     insta::assert_snapshot!(conclusions.join("\n"));
+}
+
+/// A record of a golden whose results have changed, as was approved.
+fn changed(problem: &str, reason: &str, verdict: Verdict) -> Record {
+    let mut record = record(problem, verdict);
+    let approval = Approval { reason: reason.to_owned(), expires: date(2027, 1, 31), must_be_used: true };
+    record.cell.suite =
+        SuiteSettings::BackwardCompat(BackwardCompatSettings { changed_results: Some(approval), changed_inputs: None });
+    let Some(Outcome::Observed(observation)) = record.outcome else { panic!("{:?}", record.outcome) };
+    let Observation::Determinism(facts) = *observation else { panic!("{observation:?}") };
+    let differences = facts.rungs.into_iter().flat_map(|rung| rung.differences).collect();
+    let facts = GoldenFacts { differences, ..GoldenFacts::default() };
+    record.outcome = Some(Outcome::Observed(Box::new(Observation::BackwardCompat(facts.into()))));
+    record
+}
+
+#[test]
+fn approvals_that_were_needed_are_counted() {
+    let failed = || Verdict::Fail { reason: "differs".to_owned() };
+    // What the fixture's failures have are differences; here they were approved.
+    let passed_by =
+        |problem: &str, reason: &str| Record { verdict: Verdict::Pass, ..changed(problem, reason, failed()) };
+    let records = [
+        passed_by("n1", "ties are rounded to even now"),
+        passed_by("n2", "ties are rounded to even now"),
+        passed_by("n3", "a wider accumulator"),
+        changed("n4", "changed, and failed for something else", failed()),
+        changed("n5", "stale", Verdict::Pass),
+        passed("n6"),
+    ];
+    insta::assert_snapshot!(approvals::approvals(&records));
+    assert_eq!(approvals::approvals(&records[3..]), "");
 }
 
 /// A record of the launch_count suite: a call of so many kernels and memsets.

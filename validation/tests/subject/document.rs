@@ -42,7 +42,7 @@ fn blocks(page: &str) -> Vec<Block> {
 /// A folder that looks like the repository, in which commands may leave what they like.
 fn copy_of_repository() -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
-    for shared in ["core", "docs", "scripts", ".cuda"] {
+    for shared in ["core", "docs", "goldens", "scripts", ".cuda"] {
         let original = root().canonicalize().unwrap().join(shared);
         if original.exists() {
             symlink(original, copy.path().join(shared)).unwrap();

@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "the program `program` uses all of it, this one a part")]
 mod project;
 
+mod bundles;
 mod compile;
 mod cuda;
 mod document;

@@ -17,6 +17,7 @@ use validation::{
     cell::{Cell, Device, Input, Limits},
     dataset::Expectation,
     observation::{Death, Observation, Outcome},
+    protocol::Attached,
     suites::{AccuracySettings, PerformanceSettings, SuiteSettings},
     supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions},
 };
@@ -90,7 +91,7 @@ pub(crate) fn execute(supervisor: &Supervisor, cells: impl IntoIterator<Item = C
 /// Executes the cells. Fails unless each ended exactly once.
 pub(crate) fn watch(supervisor: &Supervisor, cells: impl IntoIterator<Item = Cell>) -> Run {
     let jobs: Vec<Job> =
-        cells.into_iter().enumerate().map(|(index, cell)| Job { index, cell, recording: None }).collect();
+        cells.into_iter().enumerate().map(|(index, cell)| Job { index, cell, attached: Attached::default() }).collect();
     let progress = Mutex::new((vec![None; jobs.len()], Vec::new(), 0, 0));
     let execution = supervisor.execute(&jobs, &|event| {
         let (outcomes, order, started, most_at_a_time) = &mut *progress.lock().unwrap();

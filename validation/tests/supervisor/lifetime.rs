@@ -11,7 +11,10 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use validation::supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions, interrupt};
+use validation::{
+    protocol::Attached,
+    supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions, interrupt},
+};
 
 use crate::cells::{assert_ends, cell, execute, is_running, number_after, outcome_of, report, supervisor};
 
@@ -35,7 +38,7 @@ pub(crate) fn supervise() -> ExitCode {
     let jobs: Vec<Job> = behaviours
         .iter()
         .enumerate()
-        .map(|(index, behaviour)| Job { index, cell: cell(behaviour), recording: None })
+        .map(|(index, behaviour)| Job { index, cell: cell(behaviour), attached: Attached::default() })
         .collect();
     let ended = AtomicUsize::new(0);
     let execution = Supervisor::new(options).unwrap().execute(&jobs, &|event| match event {

@@ -8,6 +8,7 @@ use std::{
 
 use validation::{
     cell::{Cell, Device},
+    protocol::Attached,
     supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions},
 };
 
@@ -121,7 +122,11 @@ fn several_callers() {
 fn caller_that_gave_up() {
     let begin = Instant::now();
     let result = panic::catch_unwind(|| {
-        let jobs = [cell("loop_forever"), cell("report_pid")].map(|cell| Job { index: 0, cell, recording: None });
+        let jobs = [cell("loop_forever"), cell("report_pid")].map(|cell| Job {
+            index: 0,
+            cell,
+            attached: Attached::default(),
+        });
         supervisor(1).execute(&jobs, &|event| panic::resume_unwind(Box::new(event)))
     });
     assert!(matches!(result.unwrap_err().downcast_ref(), Some(Event::Started { index: 0 })));

@@ -20,7 +20,7 @@ use nix::{
 use validation::{
     cell::Cell,
     observation::{Observation, OperatorFailure, OutputHashes},
-    protocol::Recording,
+    protocol::Attached,
     worker,
 };
 
@@ -28,8 +28,8 @@ use validation::{
 pub(crate) const ENDLESS: Duration = Duration::from_secs(600);
 
 pub(crate) fn serve() -> ExitCode {
-    let execute = |cell: &Cell, recording: Option<&Recording>| Ok(execute(cell, recording));
-    match worker::serve(execute, digest) {
+    let execute = |cell: &Cell, attached: &Attached| Ok(execute(cell, attached));
+    match worker::serve(execute, digest, |_, _| Ok(())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -38,7 +38,7 @@ pub(crate) fn serve() -> ExitCode {
     }
 }
 
-fn execute(cell: &Cell, _: Option<&Recording>) -> Observation {
+fn execute(cell: &Cell, _: &Attached) -> Observation {
     match cell.operator.as_str() {
         "report_pid" => report(id()),
         "report_visible_devices" => report(env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default()),
@@ -99,7 +99,7 @@ fn execute(cell: &Cell, _: Option<&Recording>) -> Observation {
     }
 }
 
-fn digest(cell: &Cell, _: Option<&Recording>) -> Result<OutputHashes, String> {
+fn digest(cell: &Cell, _: &Attached) -> Result<OutputHashes, String> {
     match cell.operator.as_str() {
         "digest" => Ok(vec![("process".into(), format!("nested {} group {}", id(), getpgrp()))]),
         "digest_panics" => panic!("no digest"),
@@ -114,7 +114,7 @@ fn digest(cell: &Cell, _: Option<&Recording>) -> Result<OutputHashes, String> {
 }
 
 fn fresh_digest(cell: &Cell, timeout: Duration) -> String {
-    match worker::digest_in_fresh_process(cell, None, timeout) {
+    match worker::digest_in_fresh_process(cell, &Attached::default(), timeout) {
         Ok(digest) => format!("pid {} {}", id(), digest[0].1),
         Err(error) => error.to_string(),
     }
