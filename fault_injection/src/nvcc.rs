@@ -14,8 +14,8 @@ use crate::{
 /// The one translation unit.
 const UNIT: &str = "image.cu";
 
-/// The flags of `kernels/build.rs` but for its number of threads: images are compiled side by side. A test holds the two
-/// to each other.
+/// The flags of `kernels/build.rs` but for its number of threads: images are compiled side by side. A test holds the
+/// two to each other.
 const FLAGS: [&str; 9] = [
     "-fatbin",
     "-no-compress",
@@ -51,8 +51,8 @@ pub struct MissingNvcc {
 }
 
 impl Nvcc {
-    /// Looks for it: `NVCC`, `CUDA_HOME`, `CUDA_PATH`, `PATH`, the usual folder, and `.cuda` here or above, or above this
-    /// program.
+    /// Looks for it: `NVCC`, `CUDA_HOME`, `CUDA_PATH`, `PATH`, the usual folder, and `.cuda` here or above, or above
+    /// this program.
     pub fn find() -> Result<Self, MissingNvcc> {
         let mut searched = Vec::new();
         for (origin, path) in candidates() {

@@ -1,4 +1,4 @@
-//! A file of CUDA kernels in the place of those that the program embeds: read here, and loaded in a child and in workers.
+//! A file of CUDA kernels in the place of those that the program embeds: read here, loaded in a child and in workers.
 
 use std::{ffi::OsString, path::Path};
 

@@ -1,7 +1,7 @@
 //! Kernels from a file in the place of those that this build embeds: a fatbin or cubin that nvcc made.
 //!
-//! The file is looked at before a driver sees it: what a driver says of a wrong one names neither what was found nor what
-//! to do. Whether it has code for a GPU shows when it is loaded there.
+//! The file is looked at before a driver sees it: what a driver says of a wrong one names neither what was found nor
+//! what to do. Whether it has code for a GPU shows when it is loaded there.
 
 use std::{
     collections::BTreeSet,

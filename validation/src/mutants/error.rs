@@ -49,7 +49,7 @@ pub enum MutantsError {
     Matrix(#[from] Diagnostic),
     /// A mutant could not be killed by anything that is run.
     #[error(
-        "`{name}` must be killed by {suite}, which the matrix of mutants does not run on {device} for its operators"
+        "`{name}` must be killed by {suite}, which the matrix of mutants does not run for its operators on {device}"
     )]
     SuiteIsNotRun {
         /// The mutant.
