@@ -1,6 +1,7 @@
 //! C sources made into libraries.
 
 use std::{
+    env,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -33,13 +34,15 @@ pub(crate) fn fixture(name: &str, folder: &Path) -> PathBuf {
     library
 }
 
-/// examples/cuda_subject, or a changed copy of it in `source`, built into `folder`.
+/// examples/cuda_subject, or a changed copy of it in `source`, built into `folder` with nvcc from NVCC or from
+/// scripts/setup_cuda.sh.
 pub(crate) fn cuda(source: &Path, folder: &Path) -> PathBuf {
     let root = root().canonicalize().unwrap();
+    let nvcc = env::var_os("NVCC").unwrap_or_else(|| root.join(".cuda/nvidia/cu13/bin/nvcc").into());
     let built = Command::new(source.join("build.sh"))
         .arg(folder)
         .env("RC_INCLUDE", root.join("core/include"))
-        .env("NVCC", root.join(".cuda/nvidia/cu13/bin/nvcc"))
+        .env("NVCC", nvcc)
         .output()
         .unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));

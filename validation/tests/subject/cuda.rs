@@ -10,7 +10,7 @@ use crate::{
 const MATRIX: &str = include_str!("../../../examples/cuda_subject/matrix.yaml");
 
 #[test]
-#[ignore = "needs an NVIDIA GPU, and nvcc from scripts/setup_cuda.sh"]
+#[ignore = "needs an NVIDIA GPU, and nvcc (NVCC, or scripts/setup_cuda.sh)"]
 fn it_gives_the_bits_of_the_cpu_with_as_few_launches_as_it_says() {
     let project = Project::with_matrix(MATRIX);
     let library = compile::cuda(&root().join("examples/cuda_subject"), &project.path("")).display().to_string();
@@ -24,7 +24,7 @@ fn it_gives_the_bits_of_the_cpu_with_as_few_launches_as_it_says() {
 }
 
 #[test]
-#[ignore = "needs an NVIDIA GPU, and nvcc from scripts/setup_cuda.sh"]
+#[ignore = "needs an NVIDIA GPU, and nvcc (NVCC, or scripts/setup_cuda.sh)"]
 fn an_illegal_access_costs_its_cells_and_replaces_the_worker() {
     let project = Project::with_matrix(MATRIX);
     let source = project.path("wrong");
