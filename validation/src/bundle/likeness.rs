@@ -62,36 +62,20 @@ pub fn compare(manifest: &Manifest, outcome: &Outcome, verdict: &Verdict, entrie
     if alike && then == now { Likeness::SameBits } else { Likeness::OtherBits }
 }
 
-fn is_count(outcome: &Outcome) -> bool {
+/// What a worker observed, if it lived to say so.
+fn observed(outcome: &Outcome) -> Option<&Observation> {
     match outcome {
-        Outcome::Observed(observation) => match &**observation {
-            Observation::LaunchCount(_) => true,
-            Observation::Determinism(_)
-            | Observation::Accuracy(_)
-            | Observation::BackwardCompat(_)
-            | Observation::Performance(_)
-            | Observation::OperatorFailed(_)
-            | Observation::Panicked { .. }
-            | Observation::InputRejected { .. } => false,
-        },
-        Outcome::Died(_) | Outcome::DeadlineExceeded { .. } | Outcome::HarnessFailed { .. } => false,
+        Outcome::Observed(observation) => Some(observation),
+        Outcome::Died(_) | Outcome::DeadlineExceeded { .. } | Outcome::HarnessFailed { .. } => None,
     }
 }
 
+fn is_count(outcome: &Outcome) -> bool {
+    matches!(observed(outcome), Some(Observation::LaunchCount(_)))
+}
+
 fn is_ladder(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Observed(observation) => match &**observation {
-            Observation::Determinism(_) => true,
-            Observation::LaunchCount(_)
-            | Observation::Accuracy(_)
-            | Observation::BackwardCompat(_)
-            | Observation::Performance(_)
-            | Observation::OperatorFailed(_)
-            | Observation::Panicked { .. }
-            | Observation::InputRejected { .. } => false,
-        },
-        Outcome::Died(_) | Outcome::DeadlineExceeded { .. } | Outcome::HarnessFailed { .. } => false,
-    }
+    matches!(observed(outcome), Some(Observation::Determinism(_)))
 }
 
 /// What runs gave: nothing where the worker did not live to show it. A ladder holds two runs against each other, and
