@@ -4,12 +4,15 @@
 //! ([`random`], [`distribution`]), then the record that every operator is ([`operator`], [`registry`]) with what its
 //! results must be ([`mod@reference`], [`compare`]), the operators themselves ([`operators`]), and the machines that run
 //! them ([`cpu`], [`cuda`]) behind one trait ([`session`]), and how long that takes ([`timing`]). What a call does to a
-//! GPU is counted ([`mod@census`], [`cupti`]). A shared library can take the place of their implementations
+//! GPU is counted ([`mod@census`], [`cupti`]). Several ranks do things together through a [`communicator`], which offers
+//! [`collective`]s. A shared library can take the place of their implementations
 //! ([`subject`]). NVIDIA's optional libraries are found at run time ([`library`]).
 //!
 //! This crate knows nothing of YAML, processes or reports.
 
 pub mod census;
+pub mod collective;
+pub mod communicator;
 pub mod compare;
 pub mod cpu;
 pub mod cuda;
