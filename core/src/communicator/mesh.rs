@@ -14,7 +14,7 @@ mod reduce;
 
 use std::{
     io,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     ops::Range,
     time::Instant,
 };
@@ -91,7 +91,13 @@ impl Mesh {
         };
         match outcome {
             Ok(_) => self.patience.referee.leave(),
-            Err(_) => self.given_up = Some(at),
+            Err(_) => {
+                self.given_up = Some(at);
+                for stream in self.streams.iter().flatten() {
+                    // The others must not wait for this rank until it is dropped. If it cannot be shut it is broken.
+                    let _ = stream.shutdown(Shutdown::Write);
+                }
+            }
         }
         outcome
     }

@@ -9,7 +9,7 @@ use std::{
 use super::*;
 use crate::{
     collective::{Pattern, Patterned, Reduction},
-    communicator::{Cause, Loss, Memory, Unwatched},
+    communicator::{Cause, Loss, Memory, Referee, Unwatched},
     dtype::DType,
 };
 
@@ -33,7 +33,7 @@ fn verified(mesh: &mut Mesh, memory: &mut HostMemory, transfer: &Transfer, seed:
     let (rank, world) = (mesh.rank(), mesh.world());
     let pattern = Pattern::of(transfer, world, seed);
     let (sent, received) = mesh.buffers(memory, transfer);
-    let bytes = memory.bytes();
+    let bytes = (sent.end.max(received.end) + 64).min(memory.bytes());
     memory.poison(0, bytes, POISON).unwrap();
     memory.fill(sent.start, pattern.sent_elements(), &pattern, pattern.sent(rank)).unwrap();
     mesh.enqueue(memory, transfer, 0).unwrap();
@@ -43,8 +43,10 @@ fn verified(mesh: &mut Mesh, memory: &mut HostMemory, transfer: &Transfer, seed:
         let mismatch = memory.check(received.start, elements, &pattern, pattern.received(rank)).unwrap();
         assert_eq!(mismatch, None, "rank {rank} of {world}: {transfer:?}");
     }
-    let outside = |at: &usize| !sent.contains(at) && !received.contains(at);
-    let kept = (0..bytes).filter(outside).all(|at| memory.as_slice()[at] == POISON);
+    let mut beside = memory.as_slice()[..bytes].to_vec();
+    beside[sent].fill(POISON);
+    beside[received].fill(POISON);
+    let kept = beside.iter().all(|&byte| byte == POISON);
     assert!(kept, "rank {rank} of {world} wrote beside its buffers: {transfer:?}");
 }
 
@@ -237,23 +239,48 @@ fn a_rank_that_never_comes_ends_the_step_with_the_deadline() {
     }
 }
 
+/// Knows of a lost rank: at once, or after it saw everybody come.
+struct Knows {
+    loss: Loss,
+    at_once: bool,
+}
+
+impl Referee for Knows {
+    fn enter(&self, _: Announcement) -> Result<(), Loss> {
+        if self.at_once { Err(self.loss) } else { Ok(()) }
+    }
+    fn leave(&self) {}
+    fn loss(&self) -> Option<Loss> {
+        Some(self.loss)
+    }
+}
+
+#[test]
+fn a_rank_that_gave_up_ends_the_steps_of_the_others_while_it_still_exists() {
+    let at = Announcement { sequence: 1, step: Step::Exchange };
+    let known: Arc<dyn Referee> = Arc::new(Knows { loss: Loss { rank: 2, cause: Cause::Silent, at }, at_once: true });
+    // Only rank 0 has a referee, and rank 2 never comes.
+    let deadline = Duration::from_secs(60);
+    let make = |rank| Patience { deadline, referee: if rank == 0 { known.clone() } else { Arc::new(Unwatched) } };
+    let [mut first, mut second, _third] = <[Mesh; 3]>::try_from(Mesh::in_process(3, make).unwrap()).ok().unwrap();
+    let begin = Instant::now();
+    let error = first.exchange(&mut HostMemory::zeros(0).unwrap(), &[], &[]).unwrap_err();
+    assert!(matches!(error, CommunicatorError::Lost(Loss { rank: 2, .. })), "{error}");
+    let error = second.exchange(&mut HostMemory::zeros(0).unwrap(), &[], &[]).unwrap_err();
+    assert!(matches!(error, CommunicatorError::Connection { rank: 0, .. }), "{error}");
+    assert!(matches!(first.finalise(), Err(CommunicatorError::GivenUp { at: given_up }) if given_up == at));
+    assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
 #[test]
 fn what_the_referee_knows_wins_over_a_broken_connection() {
-    struct Knows(Loss);
-    impl crate::communicator::Referee for Knows {
-        fn enter(&self, _: Announcement) -> Result<(), Loss> {
-            Ok(())
-        }
-        fn leave(&self) {}
-        fn loss(&self) -> Option<Loss> {
-            Some(self.0)
-        }
-    }
     let at = Announcement { sequence: 1, step: Step::Finalise };
     let loss = Loss { rank: 1, cause: Cause::Died, at };
-    let mut ranks =
-        Mesh::in_process(2, |_| Patience { deadline: Duration::from_secs(60), referee: Arc::new(Knows(loss)) })
-            .unwrap();
+    let mut ranks = Mesh::in_process(2, |_| Patience {
+        deadline: Duration::from_secs(60),
+        referee: Arc::new(Knows { loss, at_once: false }),
+    })
+    .unwrap();
     drop(ranks.pop());
     let error = ranks.pop().unwrap().finalise().unwrap_err();
     assert!(matches!(error, CommunicatorError::Lost(known) if known == loss), "{error}");
