@@ -7,8 +7,7 @@
 //! GPU is counted ([`mod@census`], [`cupti`]). Several ranks do things together through a [`communicator`], which offers
 //! [`collective`]s on data that is known beforehand: [`nccl`] moves it between GPUs, byte streams between CPUs. Operators
 //! are split over ranks by [`sharding`], whose bits do not depend on how. A shared library can take the place of their
-//! implementations
-//! ([`subject`]). NVIDIA's optional libraries are found at run time ([`library`]).
+//! implementations ([`subject`]). NVIDIA's optional libraries are found at run time ([`library`]).
 //!
 //! This crate knows nothing of YAML, processes or reports.
 
