@@ -224,6 +224,19 @@ pub struct Survivor {
 }
 
 impl WayFacts {
+    /// Before anything was looked at.
+    pub const fn nothing(way: Way) -> Self {
+        Self {
+            way,
+            impossible: None,
+            elements: 0,
+            mismatch: None,
+            sent_mismatch: None,
+            guard_bytes: 0,
+            disturbed_guard_bytes: 0,
+        }
+    }
+
     /// What is wrong, one sentence each.
     pub fn defects(&self) -> Vec<String> {
         let mismatch = self.mismatch.as_ref().map(Mismatch::to_string);
