@@ -16,6 +16,7 @@ use crate::{
     collective::{Collective, Transfer},
     cuda::CudaError,
     dtype::DType,
+    nccl::NcclError,
 };
 
 /// What ranks are about to do together. All of them must say the same before any of them begins.
@@ -179,6 +180,9 @@ pub enum CommunicatorError {
         /// What NCCL says, with the name of its code.
         message: String,
     },
+    /// NCCL cannot be used, or was asked for what it cannot do.
+    #[error(transparent)]
+    NcclUnusable(#[from] NcclError),
     /// Another rank cannot be talked to.
     #[error("{at}: the connection to rank {rank}: {message}")]
     Connection {
