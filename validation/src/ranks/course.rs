@@ -306,7 +306,11 @@ impl Course {
 /// Whether a rank failed by itself, and not because of others.
 fn is_its_own(failure: &RankFailure) -> bool {
     match failure.kind {
-        FailureKind::Cuda | FailureKind::Unsupported | FailureKind::Work | FailureKind::Panicked => true,
+        FailureKind::Cuda
+        | FailureKind::NcclUnusable
+        | FailureKind::Unsupported
+        | FailureKind::Work
+        | FailureKind::Panicked => true,
         // These may be how it met the loss of another rank, which the leader sees for itself.
         FailureKind::Lost
         | FailureKind::DeadlineExceeded

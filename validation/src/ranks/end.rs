@@ -96,6 +96,8 @@ pub enum FailureKind {
     GivenUp,
     /// NCCL refused.
     Nccl,
+    /// NCCL is missing, or cannot be used.
+    NcclUnusable,
     /// The connection to another rank failed.
     Connection,
     /// The GPU refused.
@@ -117,6 +119,7 @@ impl From<&CommunicatorError> for RankFailure {
             CommunicatorError::Nccl { at, message: _ } => (FailureKind::Nccl, None, Some(*at)),
             CommunicatorError::Connection { at, rank: _, message: _ } => (FailureKind::Connection, None, Some(*at)),
             CommunicatorError::Cuda(_) => (FailureKind::Cuda, None, None),
+            CommunicatorError::NcclUnusable(_) => (FailureKind::NcclUnusable, None, None),
             CommunicatorError::Unsupported(_) => (FailureKind::Unsupported, None, None),
         };
         Self { kind, message: error.to_string(), loss, at }

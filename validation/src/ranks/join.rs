@@ -5,7 +5,11 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use robocache_core::communicator::{Communicator, CommunicatorError, Mesh, MeshPoint, Patience};
+use robocache_core::{
+    communicator::{Communicator, CommunicatorError, Mesh, MeshPoint, Patience},
+    cuda,
+    nccl::{Nccl, NcclId},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::to_raw_value;
 
@@ -80,6 +84,38 @@ impl Join for JoinMesh {
 
     fn free_memory(&self) -> Option<u64> {
         None
+    }
+}
+
+/// Ranks on GPUs.
+pub(super) struct JoinNccl {
+    /// The GPU of this rank.
+    pub(super) device: cuda::Device,
+}
+
+impl Join for JoinNccl {
+    type Communicator = Nccl;
+    type Invited = ();
+
+    fn invite(&mut self, rank: usize) -> Result<((), Option<Invitation>), CommunicatorError> {
+        let invitation = if rank == 0 { Some(written(&NcclId::new()?)?) } else { None };
+        Ok(((), invitation))
+    }
+
+    fn join(
+        &mut self,
+        (): (),
+        rank: usize,
+        invitations: &[Option<Invitation>],
+        patience: Patience,
+    ) -> Result<Nccl, CommunicatorError> {
+        let id: NcclId = read(invitations, 0)?;
+        Nccl::join(&self.device, rank, invitations.len(), &id, patience)
+    }
+
+    fn free_memory(&self) -> Option<u64> {
+        // After a sticky error the GPU says nothing any more, which the task's own failure tells.
+        self.device.context().memory().ok().map(|(free, _)| free as u64)
     }
 }
 

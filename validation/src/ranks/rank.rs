@@ -11,7 +11,7 @@ use nix::sys::{prctl, signal::Signal};
 use robocache_core::{
     collective::Patterned,
     communicator::{Communicator, Patience},
-    cuda::KernelFile,
+    cuda::{self, KernelFile},
 };
 use serde_json::value::RawValue;
 
@@ -20,10 +20,10 @@ use super::{
     end::{FailureKind, RankFailure},
     environment::RankEnvironment,
     error::RankError,
-    join::{Join, JoinMesh},
+    join::{Join, JoinMesh, JoinNccl},
     line::Line,
     meet::meet,
-    presence::Presence,
+    presence::{Presence, RankGpu},
     process::STARTED_VARIABLE,
     protocol::{Ended, Invitation, Order, Word},
     saboteur::Saboteur,
@@ -61,14 +61,23 @@ pub fn serve(work: &impl Work, device: Device, kernels: Option<&KernelFile>) -> 
         let stream = meet(master, &secret, &presence)?;
         let host = stream.local_addr().map_err(|error| system("use its connection", error))?.ip();
         let (line, orders) = Line::start(rank, stream).map_err(|error| system("start its threads", error))?;
-        Ok((line, orders, host))
+        Ok::<_, RankError>((line, orders, host))
     };
     match device {
         Device::Cpu => {
             let (line, orders, host) = arrive(None)?;
             Rank::new(rank, line, JoinMesh { host }).obey(&orders, work);
         }
-        Device::Cuda => todo_cuda(kernels),
+        Device::Cuda => {
+            let gpu = |source| RankError::Gpu { rank, source };
+            // A rank that the leader started sees its own GPU only.
+            let ordinal = if started_by_leader { 0 } else { place.local_rank };
+            let device = cuda::Device::open_with(ordinal, kernels).map_err(gpu)?;
+            let cuda::DeviceProperties { name, uuid, .. } = device.context().properties().clone();
+            let driver = cuda::driver_version().map_err(gpu)?;
+            let (line, orders, _) = arrive(Some(RankGpu { name, uuid, driver }))?;
+            Rank::new(rank, line, JoinNccl { device }).obey(&orders, work);
+        }
     }
     Ok(())
 }

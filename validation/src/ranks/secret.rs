@@ -73,8 +73,7 @@ impl Secret {
     }
 
     /// A new one.
-    pub(super) /// Random bytes of the system.
-pub(super) fn random() -> io::Result<Self> {
+    pub(super) fn random() -> io::Result<Self> {
         Ok(Self::from_text(random()?.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
