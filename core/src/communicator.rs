@@ -4,6 +4,9 @@
 //! deadline. It never waits for ever: where a rank was lost, every wait of every other rank ends with a [`Loss`], which
 //! says which rank, in which step. Who finds that out is the [`Referee`], as NCCL itself cannot tell.
 
+mod host_memory;
+mod mesh;
+
 use std::{
     fmt,
     sync::Arc,
@@ -12,6 +15,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    host_memory::HostMemory,
+    mesh::{Mesh, MeshPoint},
+};
 use crate::{
     collective::{Collective, Transfer},
     cuda::CudaError,
