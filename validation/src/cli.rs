@@ -80,6 +80,12 @@ pub enum Command {
     /// Execute cells for a supervisor at the other end of standard input.
     #[command(hide = true)]
     Worker(WorkerArguments),
+    /// Be one of several ranks, for a leader that waits for them: a cell of the suite multi_gpu, on this machine or another.
+    ///
+    /// Which rank it is and where its leader listens is read from the environment, as torchrun, srun and mpirun set it, and
+    /// the secret that both must know from ROBOCACHE_RENDEZVOUS_SECRET.
+    #[command(hide = true)]
+    Rank(RankArguments),
     /// Look for GPUs and libraries, or at a subject, and print one line of JSON.
     #[command(hide = true)]
     Probe {
@@ -104,6 +110,20 @@ pub struct WorkerArguments {
     /// BLAKE3 of the file that it must be, in hexadecimal.
     #[arg(long, value_name = "HASH", requires = "subject")]
     pub subject_hash: Option<String>,
+    /// The file in the place of this program's own CUDA kernels.
+    #[arg(long, value_name = "FILE", requires = "kernels_hash")]
+    pub kernels: Option<PathBuf>,
+    /// BLAKE3 of the file that it must be, in hexadecimal.
+    #[arg(long, value_name = "HASH", requires = "kernels")]
+    pub kernels_hash: Option<String>,
+}
+
+/// What a rank runs on.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RankArguments {
+    /// Its device: cpu or cuda.
+    #[arg(long, value_name = "DEVICE", value_parser = device)]
+    pub device: Device,
     /// The file in the place of this program's own CUDA kernels.
     #[arg(long, value_name = "FILE", requires = "kernels_hash")]
     pub kernels: Option<PathBuf>,

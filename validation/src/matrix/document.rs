@@ -3,7 +3,9 @@
 //! These types are the reference of the format. The program's JSON Schema is made from them, their comments included.
 
 use fault_injection::RankFault;
-use robocache_core::{collective::Collective, distribution::Distribution, dtype::DType, timing::Series};
+use robocache_core::{
+    collective::Collective, distribution::Distribution, dtype::DType, sharding::Partition, timing::Series,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
@@ -14,9 +16,7 @@ use super::{
 use crate::{
     cell::Device,
     dataset::{DatasetFormat, Expectation},
-    suites::{
-        AccuracySettings, DeterminismSettings, LaunchCountSettings, MultiGpuSettings, Partition, PerformanceSettings,
-    },
+    suites::{AccuracySettings, DeterminismSettings, LaunchCountSettings, MultiGpuSettings, PerformanceSettings},
 };
 
 /// What is validated: suites x operators x devices x dtypes x problems x inputs, and the profiles that select from it.
@@ -368,6 +368,7 @@ pub(crate) struct SelectionSection {
     pub(crate) collectives: Choice<String>,
     /// How it divides the batches of `problems` among ranks; in every way if left out.
     #[serde(default = "Choice::<Partition>::all")]
+    #[schemars(schema_with = "partitions")]
     pub(crate) partitions: Choice<Partition>,
     /// Whether it trains data-parallel.
     #[serde(default)]
@@ -401,6 +402,10 @@ fn dtypes(_: &mut SchemaGenerator) -> Schema {
 fn collectives(_: &mut SchemaGenerator) -> Schema {
     let words: Vec<_> = Collective::all().map(|collective| collective.to_string()).collect();
     choice(&words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn partitions(_: &mut SchemaGenerator) -> Schema {
+    choice(&Partition::ALL.map(Partition::name))
 }
 
 fn rank_faults(_: &mut SchemaGenerator) -> Schema {

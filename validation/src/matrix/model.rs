@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use fault_injection::RankFault;
 use jiff::civil::Date;
-use robocache_core::{collective::Collective, distribution::Distribution, dtype::DType};
+use robocache_core::{collective::Collective, distribution::Distribution, dtype::DType, sharding::Partition};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     cell::{Cell, Device, Input, Limits},
     dataset::DatasetSpec,
-    suites::{LaunchCountSettings, Partition, SuiteSettings, Threshold},
+    suites::{LaunchCountSettings, SuiteSettings, Threshold},
 };
 
 /// A matrix whose names and arguments are known to be valid.

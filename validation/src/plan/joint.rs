@@ -1,6 +1,6 @@
 //! Cells of several ranks.
 
-use robocache_core::{collective::Collective, dtype::DType, parameters::Parameters, random::Seed, registry::Registry};
+use robocache_core::{collective::Collective, dtype::DType, parameters::Parameters, random::Seed, registry::Registry, sharding::Partition};
 
 use super::cells::{Draft, find};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     dataset::Expectation,
     machine::Machine,
     matrix::{Diagnostic, Matrix, Place, Profile, Selection},
-    suites::{Joint, MultiGpuSettings, Partition, SuiteSettings, Task},
+    suites::{Joint, MultiGpuSettings, SuiteSettings, Task},
 };
 
 /// The operator's place in the name of a cell that trains.

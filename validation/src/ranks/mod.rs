@@ -44,7 +44,7 @@ pub use self::{
     end::{Detection, FailureKind, Performed, RankEnd, RankFailure, RankOutcome},
     error::{RankError, WorldError},
     presence::{Presence, RankGpu},
-    rank::serve,
+    rank::{own_gpu, serve},
     refusal::Refusal,
     secret::{SECRET_VARIABLE, Secret, SecretError},
     work::{Work, WorkError},

@@ -70,9 +70,7 @@ pub fn serve(work: &impl Work, device: Device, kernels: Option<&KernelFile>) -> 
         }
         Device::Cuda => {
             let gpu = |source| RankError::Gpu { rank, source };
-            // A rank that the leader started sees its own GPU only.
-            let ordinal = if started_by_leader { 0 } else { place.local_rank };
-            let device = cuda::Device::open_with(ordinal, kernels).map_err(gpu)?;
+            let device = cuda::Device::open_with(own_gpu(), kernels).map_err(gpu)?;
             let cuda::DeviceProperties { name, uuid, .. } = device.context().properties().clone();
             let driver = cuda::driver_version().map_err(gpu)?;
             let (line, orders, _) = arrive(Some(RankGpu { name, uuid, driver }))?;
@@ -89,6 +87,15 @@ struct Rank<J: Join> {
     join: J,
     generation: u64,
     state: State<J>,
+}
+
+/// The number of this rank's GPU, of those that it sees: one that the leader started sees its own only, and others see all of
+/// their machine. 0 where this process is no rank.
+pub fn own_gpu() -> usize {
+    match (env::var_os(STARTED_VARIABLE), RankEnvironment::of_this_process()) {
+        (None, Ok(place)) => place.local_rank,
+        (Some(_), _) | (None, Err(_)) => 0,
+    }
 }
 
 /// What a rank is part of.

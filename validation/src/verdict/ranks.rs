@@ -26,7 +26,7 @@ pub(super) fn judge_ranks(cell: &Cell, facts: &MultiGpuFacts) -> Verdict {
             judge_collective(cell, *world, (collective, block), facts)
         }
         (MultiGpuFacts::Sharded(facts), Task::Sharded { .. }) => judge_sharded(*world, facts),
-        (MultiGpuFacts::DataParallel(facts), Task::DataParallel) => judge_training(*world, settings.steps, facts),
+        (MultiGpuFacts::DataParallel(facts), Task::DataParallel) => judge_training(*world, settings.steps.into(), facts),
         (MultiGpuFacts::Fault(facts), Task::Fault { .. }) => judge_fault(cell.device, *world, settings, facts),
         (
             MultiGpuFacts::Collective(_)

@@ -4,18 +4,23 @@ use std::{cell::RefCell, env};
 
 use nix::sys::signal::Signal;
 use rand_chacha::rand_core::Rng;
-use robocache_core::collective::Collective;
+use robocache_core::{collective::Collective, sharding::Partition};
 
 use super::{
     Joint, MultiGpuSettings, Task,
     collective::{CollectiveTask, TransferTask},
     fault,
+    sharded::ShardedTask,
+    training::{TrainingTask, trained},
     work::RankTask,
 };
 use crate::{
     cell::{Cell, Device},
-    observation::{Bandwidth, CollectiveFacts, MultiGpuFacts, RankFailure, RankReport, Said, Transferred},
-    ranks::{Deadlines, LocalRanks, RankEnd, RankOutcome, World, WorldError},
+    observation::{
+        Bandwidth, CollectiveFacts, Gathered, MultiGpuFacts, RankFailure, RankReport, Said, ShardedFacts, TrainingFacts,
+        Transferred,
+    },
+    ranks::{Deadlines, LocalRanks, RankEnd, RankOutcome, WorkError, World, WorldError},
 };
 
 /// Has the ranks of a cell do what it says. The error says why they could not even be told.
@@ -23,14 +28,27 @@ pub(in crate::suites) fn observe(cell: &Cell, settings: &MultiGpuSettings) -> Re
     let Some(Joint { world, task }) = settings.joint else { return Err("its ranks have nothing to do".to_owned()) };
     with_world(cell.device, world, |ranks| match task {
         Task::Collective { collective, block } => {
-            observe_collective(cell, settings, (collective, block), ranks).map(MultiGpuFacts::Collective)
+            Ok(MultiGpuFacts::Collective(observe_collective(cell, settings, (collective, block), ranks)?))
         }
+        Task::Sharded { partition } => Ok(MultiGpuFacts::Sharded(observe_sharded(cell, partition, ranks)?)),
+        Task::DataParallel => observe_training(cell, settings, ranks).map(MultiGpuFacts::DataParallel),
         Task::Fault { collective, block, fault } => {
             let transfer = transfer_task(cell, collective, block);
-            fault::observe(transfer, fault, ranks).map(MultiGpuFacts::Fault)
+            Ok(MultiGpuFacts::Fault(fault::observe(transfer, fault, ranks)?))
         }
     })
     .map_err(|error| error.to_string())
+}
+
+/// Why the leader has nothing to say: the harness or the machine is at fault.
+#[derive(Debug, thiserror::Error)]
+enum Unobserved {
+    /// There are no ranks.
+    #[error(transparent)]
+    World(#[from] WorldError),
+    /// There is nothing to hold their results against.
+    #[error("the reference on one CPU rank: {0}")]
+    Reference(#[from] WorkError),
 }
 
 thread_local! {
@@ -41,8 +59,8 @@ thread_local! {
 fn with_world<T>(
     device: Device,
     world: usize,
-    use_ranks: impl FnOnce(&mut World) -> Result<T, WorldError>,
-) -> Result<T, WorldError> {
+    use_ranks: impl FnOnce(&mut World) -> Result<T, Unobserved>,
+) -> Result<T, Unobserved> {
     let warm = WARM.take().filter(|ranks| (ranks.device(), ranks.world()) == (device, world));
     let mut ranks = match warm {
         Some(ranks) => ranks,
@@ -91,6 +109,31 @@ fn observe_collective(
         Bandwidth { bytes, seconds, algorithm, bus: algorithm * collective.bus_factor(ranks.world()) }
     });
     Ok(CollectiveFacts { ranks: reports, bandwidth })
+}
+
+fn observe_sharded(cell: &Cell, partition: Partition, ranks: &mut World) -> Result<ShardedFacts, WorldError> {
+    let task = |_| RankTask::Sharded(ShardedTask { cell: Box::new(cell.clone()), partition });
+    let performed = ranks.perform::<_, Gathered>(task, None)?;
+    Ok(ShardedFacts { ranks: reports(performed.ends) })
+}
+
+fn observe_training(
+    cell: &Cell,
+    settings: &MultiGpuSettings,
+    ranks: &mut World,
+) -> Result<TrainingFacts, Unobserved> {
+    let task = TrainingTask { steps: settings.steps, seed: cell.seed.generator().next_u64() };
+    let reference = task.reference()?;
+    let performed = ranks.perform::<_, Vec<String>>(|_| RankTask::Training(task), None)?;
+    let trained = |RankReport { rank, said }: RankReport<Vec<String>>| RankReport {
+        rank,
+        said: match said {
+            Said::Found(hashes) => Said::Found(trained(&reference, &hashes)),
+            Said::Failed(failure) => Said::Failed(failure),
+        },
+    };
+    let ranks = reports(performed.ends).into_iter().map(trained).collect();
+    Ok(TrainingFacts { reference_steps: reference.len() as u64, ranks })
 }
 
 /// What every rank said, whatever became of it.

@@ -1,9 +1,7 @@
 //! What the multi_gpu suite is told to do: by the matrix in general, and of a very cell.
 
-use std::fmt;
-
 use fault_injection::RankFault;
-use robocache_core::collective::Collective;
+use robocache_core::{collective::Collective, sharding::Partition};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +28,7 @@ pub struct MultiGpuSettings {
     pub detection_s: u64,
     /// Training steps of a data-parallel cell.
     #[schemars(range(min = 1))]
-    pub steps: u64,
+    pub steps: u32,
     /// The least size in MiB, as nccl-tests counts it, from which on a collective is also timed.
     #[schemars(range(min = 1))]
     pub timed_mib: u64,
@@ -81,41 +79,12 @@ pub enum Task {
     },
 }
 
-/// How a batch is divided among ranks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Partition {
-    /// In parts that differ by one row at the most.
-    Even,
-    /// In parts of very different sizes, an empty one among them where there are several.
-    Uneven,
-}
-
-impl Partition {
-    /// Every partition.
-    pub const ALL: [Self; 2] = [Self::Even, Self::Uneven];
-
-    /// The name used in the matrix and in cell names.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Even => "even",
-            Self::Uneven => "uneven",
-        }
-    }
-}
-
-impl fmt::Display for Partition {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
-}
-
 impl MultiGpuSettings {
     pub(in crate::suites) fn check(&self) -> Result<(), InvalidSetting> {
         let Self { detection_s, steps, timed_mib, timed_calls, joint: _ } = self;
         let settings = [
             ("detection_s", *detection_s),
-            ("steps", *steps),
+            ("steps", (*steps).into()),
             ("timed_mib", *timed_mib),
             ("timed_calls", (*timed_calls).into()),
         ];

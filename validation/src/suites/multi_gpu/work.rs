@@ -7,25 +7,33 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{
     collective::{self, CollectiveTask},
     script::{self, Script},
+    sharded::{self, ShardedTask},
+    training::TrainingTask,
 };
-use crate::ranks::{Work, WorkError};
+use crate::{
+    cell::Device,
+    ranks::{Work, WorkError},
+};
 
 /// What the leader tells a rank.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RankTask {
     Collective(CollectiveTask),
+    Sharded(ShardedTask),
+    Training(TrainingTask),
     Script(Script),
 }
 
 /// The work of the ranks of cells: the tasks of this suite, on these operators.
 pub(crate) struct RankWork<'a> {
     registry: &'a Registry,
+    device: Device,
 }
 
 impl<'a> RankWork<'a> {
-    pub(crate) const fn new(registry: &'a Registry) -> Self {
-        Self { registry }
+    pub(crate) const fn new(registry: &'a Registry, device: Device) -> Self {
+        Self { registry, device }
     }
 }
 
@@ -38,6 +46,10 @@ impl Work for RankWork<'_> {
         let task: RankTask = serde_json::from_str(task.get()).map_err(failed)?;
         match task {
             RankTask::Collective(task) => reported(&collective::perform(communicator, task)?),
+            RankTask::Sharded(task) => {
+                reported(&sharded::perform(self.registry, self.device, communicator, &task)?)
+            }
+            RankTask::Training(task) => reported(&task.perform(self.device, communicator)?),
             RankTask::Script(script) => reported(&script::perform(communicator, &script)?),
         }
     }
