@@ -5,7 +5,9 @@
 //! results must be ([`mod@reference`], [`compare`]), the operators themselves ([`operators`]), and the machines that run
 //! them ([`cpu`], [`cuda`]) behind one trait ([`session`]), and how long that takes ([`timing`]). What a call does to a
 //! GPU is counted ([`mod@census`], [`cupti`]). Several ranks do things together through a [`communicator`], which offers
-//! [`collective`]s on data that is known beforehand; on GPUs it is [`nccl`] that moves them. A shared library can take the place of their implementations
+//! [`collective`]s on data that is known beforehand: [`nccl`] moves them between GPUs, and a byte stream between each two
+//! ranks of CPUs. Operators are split over ranks by [`sharding`], whose bits do not depend on how. A shared library can
+//! take the place of their implementations
 //! ([`subject`]). NVIDIA's optional libraries are found at run time ([`library`]).
 //!
 //! This crate knows nothing of YAML, processes or reports.
@@ -30,6 +32,7 @@ pub mod reference;
 pub mod registry;
 pub mod session;
 pub mod shape;
+pub mod sharding;
 pub mod subject;
 pub mod tensor;
 pub mod timing;

@@ -16,6 +16,19 @@ pub(super) struct Cells {
     instructions: InstructionSet,
 }
 
+/// The voxel of each point of `points[n,3]`, in row-major order of the grid of `shape`, and the volume of the grid for
+/// each that is dropped. The number of points that `shape` says does not matter.
+///
+/// # Panics
+/// If there are more than `i32::MAX` points, if an extent of the grid is zero or more than `i32::MAX`, or if the volume
+/// overflows.
+pub fn locate(shape: &VoxelizeShape, points: &[f32]) -> Vec<u64> {
+    let shape = VoxelizeShape { points: points.len() / 3, ..*shape };
+    let mut cells = vec![0; shape.points];
+    Cells::new(&shape, points, InstructionSet::best()).locate(points, &mut cells);
+    cells
+}
+
 impl Cells {
     /// The grid of `shape` for `points[N,3]`.
     ///

@@ -21,6 +21,7 @@ mod superaccumulator;
 mod tests;
 mod tile;
 
+pub use cells::locate;
 pub use count::count;
 pub use max::max;
 pub use mean::mean;
