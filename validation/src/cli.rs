@@ -118,18 +118,15 @@ pub struct WorkerArguments {
     pub kernels_hash: Option<String>,
 }
 
-/// What a rank runs on.
+/// What a rank runs on, and what it runs. Which rank it is, and where its leader listens, say the variables of its launcher.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RankArguments {
-    /// Its device: cpu or cuda.
+    /// What it runs on: cpu or cuda.
     #[arg(long, value_name = "DEVICE", value_parser = device)]
     pub device: Device,
-    /// The file in the place of this program's own CUDA kernels.
-    #[arg(long, value_name = "FILE", requires = "kernels_hash")]
-    pub kernels: Option<PathBuf>,
-    /// BLAKE3 of the file that it must be, in hexadecimal.
-    #[arg(long, value_name = "HASH", requires = "kernels")]
-    pub kernels_hash: Option<String>,
+    /// What a worker of the same run is given.
+    #[command(flatten)]
+    pub worker: WorkerArguments,
 }
 
 /// Which mutants are run, and how often.

@@ -169,7 +169,7 @@ fn work(registry: &Registry, mut arguments: WorkerArguments) -> Exit {
 }
 
 fn be_rank(registry: &Registry, arguments: RankArguments) -> Exit {
-    let RankArguments { device, kernels, kernels_hash } = arguments;
+    let RankArguments { device, worker: WorkerArguments { kernels, kernels_hash, .. } } = arguments;
     let file = match kernels.clone().zip(kernels_hash.clone()) {
         Some((path, hash)) => KernelFile::read_again(&path, &hash).map(Some),
         None => Ok(None),

@@ -63,11 +63,6 @@ impl Agreement {
         Self { places: vec![Place::Between; world], late, last: None, first_came: None, held: None, lost: None }
     }
 
-    /// The rank that was lost.
-    pub(super) const fn loss(&self) -> Option<Loss> {
-        self.lost
-    }
-
     /// Ranks that ended one task are given another.
     pub(super) fn resume(&mut self) {
         for place in &mut self.places {

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The version of all of this.
-pub const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// What the other ranks need of one to join: whatever its kind of communicator understands, which the leader need not.
 pub(super) type Invitation = Box<RawValue>;
