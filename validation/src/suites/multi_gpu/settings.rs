@@ -79,6 +79,16 @@ pub enum Task {
     },
 }
 
+impl Task {
+    /// Elements in a block, where there are blocks.
+    pub const fn block(self) -> Option<usize> {
+        match self {
+            Self::Collective { block, .. } | Self::Fault { block, .. } => Some(block),
+            Self::Sharded { .. } | Self::DataParallel => None,
+        }
+    }
+}
+
 impl MultiGpuSettings {
     pub(in crate::suites) fn check(&self) -> Result<(), InvalidSetting> {
         let Self { detection_s, steps, timed_mib, timed_calls, joint: _ } = self;
@@ -97,10 +107,7 @@ impl MultiGpuSettings {
     /// Fails if these are not the settings of a cell, or ask for more than a matrix may. The error says what is wrong.
     pub(crate) fn check_joint(&self) -> Result<(), String> {
         let Some(Joint { world, task }) = self.joint else { return Err("its ranks have nothing to do".to_owned()) };
-        let block = match task {
-            Task::Collective { block, .. } | Task::Fault { block, .. } => block,
-            Task::Sharded { .. } | Task::DataParallel => 0,
-        };
+        let block = task.block().unwrap_or(0);
         if !(1..=WORLD_LIMIT).contains(&world) || block > BLOCK_LIMIT {
             return Err(format!("{world} ranks with blocks of {block} elements are more than a matrix may ask for"));
         }
