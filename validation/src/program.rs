@@ -179,7 +179,9 @@ fn be_rank(registry: &Registry, arguments: RankArguments) -> Exit {
     }
     suites::use_gpu(ranks::own_gpu());
     let ended = match &file {
-        Ok(file) => ranks::serve(&RankWork::new(registry, device), device, file.as_ref()).map_err(|error| error.to_string()),
+        Ok(file) => {
+            ranks::serve(&RankWork::new(registry, device), device, file.as_ref()).map_err(|error| error.to_string())
+        }
         Err(error) => Err(error.to_string()),
     };
     match ended {

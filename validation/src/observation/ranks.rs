@@ -196,7 +196,9 @@ pub struct StepDifference {
 pub struct FaultFacts {
     /// The rank that the fault befell.
     pub victim: usize,
-    /// What shows that it did; absent if nothing does.
+    /// Why the same script failed before, when nothing disturbed it; absent if it did not.
+    pub disturbed_before: Option<String>,
+    /// What shows that the fault took place; absent if nothing does.
     pub fired: Option<String>,
     /// The step that could not be completed.
     pub step: Announcement,

@@ -1,6 +1,8 @@
 //! Cells of several ranks.
 
-use robocache_core::{collective::Collective, dtype::DType, parameters::Parameters, random::Seed, registry::Registry, sharding::Partition};
+use robocache_core::{
+    collective::Collective, dtype::DType, parameters::Parameters, random::Seed, registry::Registry, sharding::Partition,
+};
 
 use super::cells::{Draft, find};
 use crate::{

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    approvals::approvals, bandwidth, chart, junit, ladder, launches, output::print_line, performance, summary::Summary, terminal,
+    approvals::approvals, bandwidth, chart, junit, ladder, launches, output::print_line, performance, summary::Summary,
+    terminal,
 };
 use crate::{
     Stop,

@@ -26,7 +26,9 @@ pub(super) fn judge_ranks(cell: &Cell, facts: &MultiGpuFacts) -> Verdict {
             judge_collective(cell, *world, (collective, block), facts)
         }
         (MultiGpuFacts::Sharded(facts), Task::Sharded { .. }) => judge_sharded(*world, facts),
-        (MultiGpuFacts::DataParallel(facts), Task::DataParallel) => judge_training(*world, settings.steps.into(), facts),
+        (MultiGpuFacts::DataParallel(facts), Task::DataParallel) => {
+            judge_training(*world, settings.steps.into(), facts)
+        }
         (MultiGpuFacts::Fault(facts), Task::Fault { .. }) => judge_fault(cell.device, *world, settings, facts),
         (
             MultiGpuFacts::Collective(_)
@@ -170,7 +172,10 @@ fn judge_training(world: usize, steps: u64, facts: &TrainingFacts) -> Verdict {
 }
 
 fn judge_fault(device: Device, world: usize, settings: &MultiGpuSettings, facts: &FaultFacts) -> Verdict {
-    let FaultFacts { victim, fired, step: _, survivors, processes_left, not_recovered } = facts;
+    let FaultFacts { victim, disturbed_before, fired, step: _, survivors, processes_left, not_recovered } = facts;
+    if let Some(reason) = disturbed_before {
+        return fail(format!("the script failed before anything disturbed it: {reason}"));
+    }
     if fired.is_none() {
         return error(format!("nothing shows that the fault befell rank {victim}"));
     }

@@ -95,7 +95,9 @@ fn the_profile_has_every_collective_fault_operator_and_partition() {
                     .filter(|(cell, joint)| cell.dtype == dtype && joint.world == world)
                     .filter_map(|(_, joint)| match joint.task {
                         Task::Collective { collective: of, block } if of == collective => Some(block),
-                        Task::Collective { .. } | Task::Sharded { .. } | Task::DataParallel | Task::Fault { .. } => None,
+                        Task::Collective { .. } | Task::Sharded { .. } | Task::DataParallel | Task::Fault { .. } => {
+                            None
+                        }
                     })
                     .collect();
                 let edge = [0, 1, 3, 1021, 65_537, 1_048_576].into_iter().collect::<BTreeSet<_>>();

@@ -43,6 +43,9 @@ pub(super) fn observe(transfer: TransferTask, fault: RankFault, ranks: &mut Worl
         Announcement { sequence: 0, step: Step::Initialise }
     };
     let script = undisturbed(transfer);
+    // It shows that the script is not what fails. And what a driver and NCCL load into a process once is there before
+    // free memory is looked at.
+    let disturbed_before = go_through(&script, ranks);
     let pids_before = pids(ranks);
     let scheduled = ScheduledFault { victim, fault, sequence: step.sequence };
     let task = |rank| RankTask::Script(if rank == victim { astray(&script, fault) } else { script.clone() });
@@ -57,15 +60,20 @@ pub(super) fn observe(transfer: TransferTask, fault: RankFault, ranks: &mut Worl
     });
     let survivors = survivors.collect();
     // Whoever is missing is started anew for this.
-    let again = ranks.perform::<_, Scripted>(|_| RankTask::Script(script.clone()), None);
-    let not_recovered = match again {
-        Ok(performed) => shortcoming(reports(performed.ends)),
-        Err(error) => Some(error.to_string()),
-    };
+    let not_recovered = go_through(&script, ranks);
     let pids_now = pids(ranks);
     let lives = |pid: &u32| Path::new("/proc").join(pid.to_string()).exists();
     let processes_left = pids_before.difference(&pids_now).copied().filter(lives).collect();
-    Ok(FaultFacts { victim, fired: firing.map(|at| at.to_string()), step, survivors, processes_left, not_recovered })
+    let fired = firing.map(|at| at.to_string());
+    Ok(FaultFacts { victim, disturbed_before, fired, step, survivors, processes_left, not_recovered })
+}
+
+/// Has all ranks go through a script undisturbed: why they did not, or `None` if they did.
+fn go_through(script: &Script, ranks: &mut World) -> Option<String> {
+    match ranks.perform::<_, Scripted>(|_| RankTask::Script(script.clone()), None) {
+        Ok(performed) => shortcoming(reports(performed.ends)),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 fn pids(ranks: &World) -> BTreeSet<u32> {

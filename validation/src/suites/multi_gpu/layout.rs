@@ -116,8 +116,7 @@ impl Placed {
             facts.mismatch = facts.mismatch.or(mismatch);
         }
         if *arrangement != Arrangement::InPlace {
-            let changed =
-                memory.check(transfer.send_offset, pattern.sent_elements(), pattern, pattern.sent(*rank))?;
+            let changed = memory.check(transfer.send_offset, pattern.sent_elements(), pattern, pattern.sent(*rank))?;
             facts.sent_mismatch = facts.sent_mismatch.or(changed);
         }
         let mut begin = region.start;
@@ -129,11 +128,7 @@ impl Placed {
     }
 }
 
-fn look_at_guard<M: Patterned>(
-    memory: &M,
-    guard: Range<usize>,
-    facts: &mut WayFacts,
-) -> Result<(), CommunicatorError> {
+fn look_at_guard<M: Patterned>(memory: &M, guard: Range<usize>, facts: &mut WayFacts) -> Result<(), CommunicatorError> {
     let mut chunk = vec![0; guard.len().min(CHUNK_BYTES)];
     for begin in guard.clone().step_by(CHUNK_BYTES) {
         let chunk = &mut chunk[..CHUNK_BYTES.min(guard.end - begin)];

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     cell::{Cell, Device},
     observation::{
-        Bandwidth, CollectiveFacts, Gathered, MultiGpuFacts, RankFailure, RankReport, Said, ShardedFacts, TrainingFacts,
-        Transferred,
+        Bandwidth, CollectiveFacts, Gathered, MultiGpuFacts, RankFailure, RankReport, Said, ShardedFacts,
+        TrainingFacts, Transferred,
     },
     ranks::{Deadlines, LocalRanks, RankEnd, RankOutcome, WorkError, World, WorldError},
 };
@@ -117,11 +117,7 @@ fn observe_sharded(cell: &Cell, partition: Partition, ranks: &mut World) -> Resu
     Ok(ShardedFacts { ranks: reports(performed.ends) })
 }
 
-fn observe_training(
-    cell: &Cell,
-    settings: &MultiGpuSettings,
-    ranks: &mut World,
-) -> Result<TrainingFacts, Unobserved> {
+fn observe_training(cell: &Cell, settings: &MultiGpuSettings, ranks: &mut World) -> Result<TrainingFacts, Unobserved> {
     let task = TrainingTask { steps: settings.steps, seed: cell.seed.generator().next_u64() };
     let reference = task.reference()?;
     let performed = ranks.perform::<_, Vec<String>>(|_| RankTask::Training(task), None)?;
@@ -156,7 +152,8 @@ pub(super) fn said<R>(outcome: RankOutcome<R>) -> Result<R, RankFailure> {
         RankOutcome::Reported(report) => Ok(report),
         RankOutcome::Failed(failure) => Err(RankFailure { message: failure.message, loss: failure.loss }),
         RankOutcome::Died { signal: Some(number), .. } => {
-            let name = Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.to_string());
+            let name =
+                Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.to_string());
             nobody(format!("its process died: {name}"))
         }
         RankOutcome::Died { signal: None, exit_code: Some(code) } => nobody(format!("its process ended: exit {code}")),

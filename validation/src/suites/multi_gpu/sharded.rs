@@ -42,7 +42,8 @@ pub(super) fn perform<C: Communicator>(
         seed: cell.seed,
     };
     // Every rank makes all inputs: they are the seed's.
-    let prepared = prepare_wanted(registry, &wanted, None).map_err(Unprepared::into_message).map_err(WorkError::Failed)?;
+    let prepared =
+        prepare_wanted(registry, &wanted, None).map_err(Unprepared::into_message).map_err(WorkError::Failed)?;
     let operator = registry
         .get(&cell.operator)
         .ok_or_else(|| WorkError::Failed(format!("this program knows no operator `{}`", cell.operator)))?;

@@ -46,9 +46,7 @@ impl Work for RankWork<'_> {
         let task: RankTask = serde_json::from_str(task.get()).map_err(failed)?;
         match task {
             RankTask::Collective(task) => reported(&collective::perform(communicator, task)?),
-            RankTask::Sharded(task) => {
-                reported(&sharded::perform(self.registry, self.device, communicator, &task)?)
-            }
+            RankTask::Sharded(task) => reported(&sharded::perform(self.registry, self.device, communicator, &task)?),
             RankTask::Training(task) => reported(&task.perform(self.device, communicator)?),
             RankTask::Script(script) => reported(&script::perform(communicator, &script)?),
         }

@@ -196,6 +196,7 @@ fn fault(device: Device, change: impl FnOnce(&mut FaultFacts)) -> String {
     };
     let mut facts = FaultFacts {
         victim: 2,
+        disturbed_before: None,
         fired: Some("step 4 (exchange)".into()),
         step: lost(2, 4).at,
         survivors: vec![survivor(0), survivor(1)],
@@ -245,6 +246,8 @@ fn a_fault_leaves_nothing_behind_and_the_next_world_is_sound() {
     );
     let not_recovered = fault(Device::Cpu, |facts| facts.not_recovered = Some("no".into()));
     assert_eq!(not_recovered, "fail: no new world went through the script: no");
+    let disturbed = fault(Device::Cpu, |facts| facts.disturbed_before = Some("no".into()));
+    assert_eq!(disturbed, "fail: the script failed before anything disturbed it: no");
 }
 
 #[test]
