@@ -36,6 +36,8 @@ pub enum Input {
     Recorded(String),
     /// Stored with the results of a release.
     Golden(GoldenInput),
+    /// Made by the ranks of a cell themselves, with its seed: data of which every result is known beforehand.
+    Pattern,
 }
 
 /// Which golden: the cell's other parts say of which problem.
@@ -54,6 +56,7 @@ impl fmt::Display for Input {
         match self {
             Self::Generated(distribution) => distribution.fmt(formatter),
             Self::Recorded(dataset) => formatter.pad(dataset),
+            Self::Pattern => formatter.pad("pattern"),
             Self::Golden(golden) => write!(formatter, "{}::{}", golden.distribution, golden.release),
         }
     }
@@ -62,11 +65,12 @@ impl fmt::Display for Input {
 /// A cell of the matrix, complete: a worker needs nothing else to execute it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
-    /// The identity: `suite::operator::device::dtype::problem::input`. Unique in a plan, stable across runs.
+    /// The identity: `suite::operator::device::dtype::problem::input`, and `::w2` behind it where two ranks do it
+    /// together. Unique in a plan, stable across runs.
     pub name: String,
     /// The suite and what it is told to do.
     pub suite: SuiteSettings,
-    /// The operator's name in the registry.
+    /// The operator's name in the registry, or that of what ranks do together without one, such as `all_reduce_sum`.
     pub operator: String,
     /// Where it runs.
     pub device: Device,
@@ -96,6 +100,11 @@ pub struct Limits {
 }
 
 impl Cell {
+    /// Whether it needs every GPU of the machine, each for itself.
+    pub const fn takes_all_gpus(&self) -> bool {
+        matches!((&self.suite, self.device), (SuiteSettings::MultiGpu(_), Device::Cuda))
+    }
+
     /// The name without the device: CPU and CUDA cells of one problem get the same data.
     pub fn data_name(suite: &str, operator: &str, dtype: DType, problem: &str, input: &Input) -> String {
         format!("{suite}::{operator}::{dtype}::{problem}::{input}")

@@ -80,6 +80,12 @@ pub enum Command {
     /// Execute cells for a supervisor at the other end of standard input.
     #[command(hide = true)]
     Worker(WorkerArguments),
+    /// Be one of several ranks, for a leader that waits for them: a cell of the suite multi_gpu, on this machine or another.
+    ///
+    /// Which rank it is and where its leader listens is read from the environment, as torchrun, srun and mpirun set it, and
+    /// the secret that both must know from ROBOCACHE_RENDEZVOUS_SECRET.
+    #[command(hide = true)]
+    Rank(RankArguments),
     /// Look for GPUs and libraries, or at a subject, and print one line of JSON.
     #[command(hide = true)]
     Probe {
@@ -110,6 +116,17 @@ pub struct WorkerArguments {
     /// BLAKE3 of the file that it must be, in hexadecimal.
     #[arg(long, value_name = "HASH", requires = "kernels")]
     pub kernels_hash: Option<String>,
+}
+
+/// What a rank runs on, and what it runs. Which rank it is, and where its leader listens, say the variables of its launcher.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RankArguments {
+    /// What it runs on: cpu or cuda.
+    #[arg(long, value_name = "DEVICE", value_parser = device)]
+    pub device: Device,
+    /// What a worker of the same run is given.
+    #[command(flatten)]
+    pub worker: WorkerArguments,
 }
 
 /// Which mutants are run, and how often.

@@ -201,7 +201,7 @@ fn visible_gpus(machine: &Machine, own: usize) -> String {
     gpus.map(|gpu| gpu.uuid.as_str()).collect::<Vec<_>>().join(",")
 }
 
-/// One worker for each CPU, or as many as `--test-threads` says, and one for each GPU. Timed cells run one at a time and
+/// One worker for each CPU, or as many as `--test-threads` says, one for each GPU and one for all of them. Timed cells run one at a time and
 /// all on the first GPU: one worker of each kind is enough for them.
 pub fn start_supervisor(
     machine: &Machine,
@@ -216,6 +216,7 @@ pub fn start_supervisor(
     Supervisor::new(SupervisorOptions {
         cpu_workers,
         gpu_workers: (0..gpus).map(|own| visible_gpus(machine, own)).collect(),
+        all_gpus_worker: (gpus > 0).then(|| visible_gpus(machine, 0)),
         no_capture: arguments.nocapture,
         ..SupervisorOptions::for_this_program(worker_arguments)
     })
@@ -227,9 +228,13 @@ pub(crate) fn start_replayer(
     machine: &Machine,
     worker_arguments: Vec<OsString>,
 ) -> io::Result<Supervisor> {
-    let gpu_workers = match device {
-        Device::Cpu => Vec::new(),
-        Device::Cuda => vec![visible_gpus(machine, 0)],
+    let visible = match device {
+        Device::Cpu => None,
+        Device::Cuda => Some(visible_gpus(machine, 0)),
     };
-    Supervisor::new(SupervisorOptions { gpu_workers, ..SupervisorOptions::for_this_program(worker_arguments) })
+    Supervisor::new(SupervisorOptions {
+        gpu_workers: visible.clone().into_iter().collect(),
+        all_gpus_worker: visible,
+        ..SupervisorOptions::for_this_program(worker_arguments)
+    })
 }

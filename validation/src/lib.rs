@@ -33,6 +33,7 @@ pub mod observation;
 pub mod plan;
 mod program;
 pub mod protocol;
+pub mod ranks;
 pub mod report;
 mod selection;
 mod shell;

@@ -113,7 +113,7 @@ impl Machine {
     pub(crate) fn golden_file(&self, input: &Input) -> Option<PathBuf> {
         match input {
             Input::Golden(golden) => self.goldens.get(&golden.release)?.as_ref().ok()?.path_of_hash(&golden.blake3),
-            Input::Generated(_) | Input::Recorded(_) => None,
+            Input::Generated(_) | Input::Recorded(_) | Input::Pattern => None,
         }
     }
 

@@ -10,8 +10,13 @@ use robocache_core::{compare::Comparison, tensor::GuardViolation};
 use serde::{Deserialize, Serialize};
 
 mod performance;
+mod ranks;
 
 pub use performance::{GpuConditions, PerformanceFacts, RatioFacts, SamplingEnd, SeriesFacts};
+pub use ranks::{
+    Bandwidth, CollectiveFacts, FaultFacts, Gathered, MultiGpuFacts, RankFailure, RankReport, Said, ShardedFacts,
+    StepDifference, Survivor, Trained, TrainingFacts, Transferred, Way, WayFacts,
+};
 
 /// BLAKE3 of each output in hexadecimal, by the output's name.
 pub type OutputHashes = Vec<(String, String)>;
@@ -61,6 +66,8 @@ pub enum Observation {
     LaunchCount(Box<LaunchFacts>),
     /// The backward_compat suite ran to its end.
     BackwardCompat(Box<GoldenFacts>),
+    /// The multi_gpu suite ran to its end.
+    MultiGpu(Box<MultiGpuFacts>),
     /// The performance suite ran to its end.
     Performance(Box<PerformanceFacts>),
     /// The implementation under test returned an error.

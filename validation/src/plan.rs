@@ -5,11 +5,13 @@ mod budgets;
 mod cells;
 mod expand;
 mod goldens;
+mod joint;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::joint::ranks_lacking;
 use crate::cell::Cell;
 
 /// Why a planned cell is not executed here.

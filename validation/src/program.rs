@@ -6,22 +6,24 @@ use anstream::ColorChoice;
 use clap::Parser;
 use libtest_mimic::ColorSetting;
 use nix::sys::{prctl, signal::Signal};
-use robocache_core::registry::Registry;
+use robocache_core::{cuda::KernelFile, registry::Registry};
 
 use crate::{
     Ask, Stop, bundle,
-    cli::{BenchArguments, Cli, Command, WorkerArguments},
+    cli::{BenchArguments, Cli, Command, RankArguments, WorkerArguments},
     exit::Exit,
     gate, golden,
     machine::Machine,
     matrix::{self, Kind},
-    mutants, numbers, subject, suites, validate, worker,
+    mutants, numbers, ranks, subject,
+    suites::{self, RankWork},
+    validate, worker,
 };
 
 /// The program over these operators: ten lines of `main.rs` make a harness of a stranger's crate.
 ///
 /// ```no_run
-/// use robocache_core::registry::Registry;
+/// use robocache_core::{cuda::KernelFile, registry::Registry};
 ///
 /// fn main() -> std::process::ExitCode {
 ///     let mut registry = Registry::new();
@@ -53,6 +55,7 @@ pub(crate) enum EmptySelection {
 fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: EmptySelection) -> ExitCode {
     let exit = match cli.command {
         Some(Command::Worker(arguments)) => work(registry, arguments),
+        Some(Command::Rank(arguments)) => be_rank(registry, arguments),
         Some(Command::Measure(arguments)) => match gate::serve(registry, arguments.slow_down) {
             Ok(()) => Exit::Passed,
             Err(error) => {
@@ -160,6 +163,31 @@ fn work(registry: &Registry, mut arguments: WorkerArguments) -> Exit {
         Ok(()) => Exit::Passed,
         Err(error) => {
             eprintln!("worker: {error}");
+            Exit::HarnessFailed
+        }
+    }
+}
+
+fn be_rank(registry: &Registry, arguments: RankArguments) -> Exit {
+    let RankArguments { device, worker: WorkerArguments { kernels, kernels_hash, .. } } = arguments;
+    let file = match kernels.clone().zip(kernels_hash.clone()) {
+        Some((path, hash)) => KernelFile::read_again(&path, &hash).map(Some),
+        None => Ok(None),
+    };
+    if let Some((path, hash)) = kernels.zip(kernels_hash) {
+        suites::use_kernels(path, hash);
+    }
+    suites::use_gpu(ranks::own_gpu());
+    let ended = match &file {
+        Ok(file) => {
+            ranks::serve(&RankWork::new(registry, device), device, file.as_ref()).map_err(|error| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    match ended {
+        Ok(()) => Exit::Passed,
+        Err(reason) => {
+            eprintln!("rank: {reason}");
             Exit::HarnessFailed
         }
     }

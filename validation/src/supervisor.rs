@@ -56,6 +56,9 @@ pub struct SupervisorOptions {
     /// One worker for each GPU, named by what its `CUDA_VISIBLE_DEVICES` is to be. CUDA cells run one at a time on
     /// each, whichever is free.
     pub gpu_workers: Vec<String>,
+    /// The `CUDA_VISIBLE_DEVICES` of one worker more, for cells that need every GPU: nothing else runs while one of them
+    /// does.
+    pub all_gpus_worker: Option<String>,
     /// Whether what workers print goes to standard error as it comes.
     pub no_capture: bool,
 }
@@ -68,6 +71,7 @@ impl SupervisorOptions {
             worker_arguments: worker_arguments.into_iter().map(Into::into).collect(),
             cpu_workers: 1,
             gpu_workers: Vec::new(),
+            all_gpus_worker: None,
             no_capture: false,
         }
     }
@@ -117,9 +121,11 @@ pub enum Execution {
 pub struct Supervisor {
     cpu: Arc<Queue<Task>>,
     cuda: Arc<Queue<Task>>,
+    all_gpus: Arc<Queue<Task>>,
     cpu_slots: usize,
     cuda_slots: usize,
-    /// Whoever times something holds it alone; all others share it.
+    all_gpus_slots: usize,
+    /// Whoever times something or needs every GPU holds it alone; all others share it.
     turns: Arc<RwLock<()>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -137,8 +143,10 @@ impl Supervisor {
         let mut supervisor = Self {
             cpu: Arc::new(Queue::new()),
             cuda: Arc::new(Queue::new()),
+            all_gpus: Arc::new(Queue::new()),
             cpu_slots: options.cpu_workers,
             cuda_slots: options.gpu_workers.len(),
+            all_gpus_slots: options.all_gpus_worker.iter().len(),
             turns: Arc::default(),
             threads: Vec::new(),
         };
@@ -149,23 +157,30 @@ impl Supervisor {
             place: Place::OwnGroup { forward_output: options.no_capture },
         };
         for number in 0..options.cpu_workers {
-            supervisor.add_slot(format!("cpu slot {number}"), Device::Cpu, launch(Vec::new()))?;
+            let queue = Arc::clone(&supervisor.cpu);
+            supervisor.add_slot(format!("cpu slot {number}"), queue, launch(Vec::new()))?;
         }
+        let seeing = |visible: &String| launch(vec![("CUDA_VISIBLE_DEVICES".into(), visible.clone())]);
         for (number, visible) in options.gpu_workers.iter().enumerate() {
-            let environment = vec![("CUDA_VISIBLE_DEVICES".into(), visible.clone())];
-            supervisor.add_slot(format!("cuda slot {number}"), Device::Cuda, launch(environment))?;
+            let queue = Arc::clone(&supervisor.cuda);
+            supervisor.add_slot(format!("cuda slot {number}"), queue, seeing(visible))?;
+        }
+        if let Some(visible) = &options.all_gpus_worker {
+            let queue = Arc::clone(&supervisor.all_gpus);
+            supervisor.add_slot("slot of all GPUs".to_owned(), queue, seeing(visible))?;
         }
         Ok(supervisor)
     }
 
     /// Executes the jobs, CPU and CUDA ones at the same time, and tells `on_event` on the calling thread. A job that
-    /// measures time runs while no other does. Several threads may call this at once; they share the slots.
+    /// measures time or needs every GPU runs while no other does. Several threads may call this at once; they share the slots.
     pub fn execute(&self, jobs: &[Job], on_event: &(dyn Fn(Event) + Sync)) -> Execution {
         let (events, incoming) = channel();
         for job in jobs {
             let task = Task { job: job.clone(), events: events.clone(), turns: Arc::clone(&self.turns) };
             let (queue, slots) = match job.cell.device {
                 Device::Cpu => (&self.cpu, self.cpu_slots),
+                Device::Cuda if job.cell.takes_all_gpus() => (&self.all_gpus, self.all_gpus_slots),
                 Device::Cuda => (&self.cuda, self.cuda_slots),
             };
             if slots == 0 {
@@ -185,11 +200,7 @@ impl Supervisor {
         if ended == jobs.len() { Execution::Complete } else { Execution::Interrupted }
     }
 
-    fn add_slot(&mut self, name: String, device: Device, launch: Launch) -> io::Result<()> {
-        let queue = Arc::clone(match device {
-            Device::Cpu => &self.cpu,
-            Device::Cuda => &self.cuda,
-        });
+    fn add_slot(&mut self, name: String, queue: Arc<Queue<Task>>, launch: Launch) -> io::Result<()> {
         let serve = move || {
             let mut slot = Slot::new(launch);
             while let Some(task) = queue.pop() {
@@ -205,6 +216,7 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         self.cpu.close();
         self.cuda.close();
+        self.all_gpus.close();
         for thread in self.threads.drain(..) {
             // A slot catches panics; if one got through, its worker was dropped with it.
             let _ = thread.join();
@@ -217,7 +229,8 @@ impl Task {
     fn run(self, slot: &mut Slot, cancelled: &dyn Fn() -> bool) {
         let turns = Arc::clone(&self.turns);
         // A panic is caught below, so nobody poisons it; and there is nothing in it that could be half done.
-        let _turn = if self.job.cell.suite.is_timed() {
+        let is_alone = self.job.cell.suite.is_timed() || self.job.cell.takes_all_gpus();
+        let _turn = if is_alone {
             (Some(turns.write().unwrap_or_else(PoisonError::into_inner)), None)
         } else {
             (None, Some(turns.read().unwrap_or_else(PoisonError::into_inner)))

@@ -2,11 +2,12 @@
 
 mod golden;
 mod performance;
+mod ranks;
 
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
-use self::{golden::judge_golden, performance::judge_performance};
+use self::{golden::judge_golden, performance::judge_performance, ranks::judge_ranks};
 use crate::{
     cell::Cell,
     dataset::Expectation,
@@ -90,6 +91,7 @@ fn judge_observation(cell: &Cell, observation: &Observation) -> Verdict {
         Observation::Accuracy(facts) => accepted(cell, judge_accuracy(facts)),
         Observation::LaunchCount(facts) => accepted(cell, judge_launches(cell, facts)),
         Observation::BackwardCompat(facts) => accepted(cell, judge_golden(cell, facts)),
+        Observation::MultiGpu(facts) => accepted(cell, judge_ranks(cell, facts)),
         Observation::Performance(facts) => accepted(cell, judge_performance(&cell.suite, facts)),
         Observation::OperatorFailed(OperatorFailure { during, message, sticky: _ }) => {
             Verdict::Fail { reason: format!("returned an error during {during}: {message}") }
@@ -125,6 +127,7 @@ fn judge_launches(cell: &Cell, facts: &LaunchFacts) -> Verdict {
         SuiteSettings::Determinism(_)
         | SuiteSettings::Accuracy(_)
         | SuiteSettings::BackwardCompat(_)
+        | SuiteSettings::MultiGpu(_)
         | SuiteSettings::Performance(_) => {
             return Verdict::Error { message: "launches were counted for a cell that has no budget".into() };
         }

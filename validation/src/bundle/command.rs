@@ -29,6 +29,7 @@ use crate::{
     machine::Machine,
     report::{print_line, terminal},
     subject,
+    suites::SuiteSettings,
     supervisor::interrupt,
     verdict::Verdict,
 };
@@ -68,6 +69,10 @@ pub(crate) fn minimize_bundle(registry: &Registry, arguments: &MinimizeArguments
         First::Ended(exit) => return Ok(exit),
         First::Done { bundle, machine, replayer, replayed } => (*bundle, machine, replayer, *replayed),
     };
+    if let SuiteSettings::MultiGpu(_) = bundle.manifest.replay.suite {
+        let reason = "what several ranks do together is not made smaller; `repro` does it again";
+        return Err(Flaw::Foreign(reason.to_owned()).of(path).into());
+    }
     let (then, now) =
         (way(&bundle.manifest.outcome, &bundle.manifest.verdict), way(&replayed.outcome, &replayed.verdict));
     if then != now {

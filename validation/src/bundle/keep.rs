@@ -129,6 +129,7 @@ fn is_kept(failure: &Failure<'_>) -> Option<Result<(), &'static str>> {
                 | Observation::Accuracy(_)
                 | Observation::LaunchCount(_)
                 | Observation::BackwardCompat(_)
+                | Observation::MultiGpu(_)
                 | Observation::Performance(_)
                 | Observation::OperatorFailed(_)
                 | Observation::Panicked { .. } => Ok(()),

@@ -13,6 +13,7 @@ use crate::{
     cell::{Cell, Input},
     evidence::{Environment, Fact},
     observation::Outcome,
+    suites::SuiteSettings,
     verdict::Verdict,
 };
 
@@ -114,6 +115,13 @@ impl Manifest {
     /// Fails unless this program can make the problem, and it takes tensors like those of the bundle.
     pub(super) fn check_problem(&self, registry: &Registry, memory_bytes: &Fact<u64>) -> Result<(), Flaw> {
         let replay = &self.replay;
+        if replay.input == Input::Pattern {
+            // There is no operator: the ranks make their data, of a size that the matrix bounds.
+            return match &replay.suite {
+                SuiteSettings::MultiGpu(settings) => settings.check_joint().map_err(Flaw::Foreign),
+                suite => Err(Flaw::Foreign(format!("the suite `{}` takes no patterns", suite.name()))),
+            };
+        }
         let operator = registry
             .get(&replay.operator)
             .ok_or_else(|| Flaw::Foreign(format!("it knows no operator `{}`", replay.operator)))?;
@@ -146,7 +154,7 @@ impl Manifest {
 /// Whether a seed gives the inputs of this cell back.
 pub(super) fn is_regenerable(cell: &Cell) -> bool {
     match cell.input {
-        Input::Generated(_) => true,
+        Input::Generated(_) | Input::Pattern => true,
         // The seed gives the inputs of a golden back, but not its results, and that only as long as the generator is as
         // it was.
         Input::Recorded(_) | Input::Golden(_) => false,

@@ -122,7 +122,9 @@ fn first_difference(bundle: &Bundle) -> Option<Comparison> {
             Observation::Determinism(facts) => facts.rungs.iter().flat_map(|rung| &rung.differences).find(differs),
             Observation::Accuracy(facts) => facts.outputs.iter().chain(&facts.unwritten).find(differs),
             Observation::BackwardCompat(facts) => facts.differences.iter().find(differs),
-            Observation::LaunchCount(_)
+            // What ranks saw is told by the verdict, with its index and both values.
+            Observation::MultiGpu(_)
+            | Observation::LaunchCount(_)
             | Observation::Performance(_)
             | Observation::OperatorFailed(_)
             | Observation::Panicked { .. }

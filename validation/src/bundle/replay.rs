@@ -19,6 +19,7 @@ use crate::{
     execution::start_replayer,
     machine::Machine,
     observation::Outcome,
+    plan::ranks_lacking,
     protocol::{Attached, GivenInputs},
     subject,
     suites::SuiteSettings,
@@ -86,6 +87,9 @@ pub(super) fn shortfall(replay: &Cell, machine: &Machine) -> Option<String> {
         (Device::Cuda, true) => Some(format!("cuda: {}", machine.cuda_absence())),
         (Device::Cuda, false) => match &replay.suite {
             SuiteSettings::LaunchCount(_) => machine.cupti.as_ref().err().map(|reason| format!("cupti: {reason}")),
+            SuiteSettings::MultiGpu(settings) => {
+                settings.joint.and_then(|joint| ranks_lacking(machine, replay.device, joint.world))
+            }
             SuiteSettings::Determinism(_)
             | SuiteSettings::Accuracy(_)
             | SuiteSettings::BackwardCompat(_)

@@ -28,6 +28,7 @@ fn observed(observation: &Observation, reason: &str) -> String {
         Observation::Accuracy(facts) => accuracy(facts).to_owned(),
         Observation::LaunchCount(_) => format!("launches: {}", without_numbers(reason)),
         Observation::BackwardCompat(facts) => golden(facts).to_owned(),
+        Observation::MultiGpu(_) => format!("ranks: {}", without_numbers(reason)),
         Observation::Performance(facts) if facts.wrong_output.is_some() => "wrong after timed calls".to_owned(),
         Observation::Performance(_) => "too slow".to_owned(),
         Observation::OperatorFailed(failure) => format!("returns an error: {}", without_numbers(&failure.message)),

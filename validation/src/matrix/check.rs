@@ -14,8 +14,8 @@ use super::{
     },
     entries::{Entries, Entry},
     model::{
-        Budget, CellThreshold, DatasetRow, Exclude, Expiry, Matrix, OperatorRow, Override, ProblemGroup, ProblemRow,
-        Profile, Release, Selection,
+        Budget, CellThreshold, CollectiveGroup, DatasetRow, Exclude, Expiry, FaultGroup, Matrix, OperatorRow, Override,
+        ProblemGroup, ProblemRow, Profile, Release, Selection,
     },
     pattern::Pattern,
     place::{Located, Place},
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     cell::Limits,
     dataset::DatasetSpec,
-    suites::{BackwardCompatSettings, LaunchCountSettings, SuiteSettings, Threshold},
+    suites::{BackwardCompatSettings, LaunchCountSettings, MultiGpuSettings, SuiteSettings, Threshold},
 };
 
 /// Looks every name up and checks every argument.
@@ -52,8 +52,17 @@ pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> 
     let releases = checker.releases(&document.suites)?;
     let recipe = checker.recipe(&document.suites, &operators)?;
     let approvals = checker.approvals(&document.suites)?;
+    let collectives = checker.collectives(&document.suites)?;
+    let faults = checker.faults(&document.suites)?;
     let (timed, untimed): (Vec<_>, Vec<_>) = suites.into_iter().partition(SuiteSettings::is_timed);
-    let names = Names { suites: &untimed, operators: &operators, datasets: &datasets, releases: &releases };
+    let names = Names {
+        suites: &untimed,
+        operators: &operators,
+        datasets: &datasets,
+        releases: &releases,
+        collectives: &collectives,
+        faults: &faults,
+    };
     let profiles = collect(&document.profiles, |entry| checker.profile(entry, &names))?;
     let names = Names { suites: &timed, ..names };
     let (benchmarks, benchmarks_place) = match &document.benchmarks {
@@ -79,6 +88,8 @@ pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> 
         thresholds,
         releases,
         recipe,
+        collectives,
+        faults,
         approvals,
         profiles,
         profiles_place: document.profiles.place,
@@ -88,7 +99,10 @@ pub(crate) fn check(source: Source, document: Document, registry: &Registry) -> 
     })
 }
 
-fn collect<T, R>(entries: &Entries<T>, row: impl Fn(&Entry<T>) -> Result<R, Diagnostic>) -> Result<Vec<R>, Diagnostic> {
+pub(super) fn collect<T, R>(
+    entries: &Entries<T>,
+    row: impl Fn(&Entry<T>) -> Result<R, Diagnostic>,
+) -> Result<Vec<R>, Diagnostic> {
     entries.iter().map(row).collect()
 }
 
@@ -98,6 +112,8 @@ struct Names<'a> {
     operators: &'a [OperatorRow],
     datasets: &'a [DatasetRow],
     releases: &'a [Release],
+    collectives: &'a [CollectiveGroup],
+    faults: &'a [FaultGroup],
 }
 
 /// What every check needs.
@@ -125,7 +141,7 @@ impl Checker<'_> {
     }
 
     fn suites(&self, section: &SuitesSection) -> Result<Vec<SuiteSettings>, Diagnostic> {
-        let SuitesSection { determinism, accuracy, launch_count, backward_compat, performance } = section;
+        let SuitesSection { determinism, accuracy, launch_count, backward_compat, multi_gpu, performance } = section;
         let determinism = determinism.as_ref().map(|settings| Located {
             value: SuiteSettings::Determinism(settings.value.clone()),
             place: settings.place,
@@ -142,7 +158,11 @@ impl Checker<'_> {
             value: SuiteSettings::Performance(section.settings.clone()),
             place: section.place,
         });
-        let suites = determinism.into_iter().chain(accuracy).chain(performance);
+        let multi_gpu = multi_gpu.as_ref().map(|section| Located {
+            value: SuiteSettings::MultiGpu(MultiGpuSettings { joint: None, ..section.settings.value.clone() }),
+            place: section.settings.place,
+        });
+        let suites = determinism.into_iter().chain(accuracy).chain(multi_gpu).chain(performance);
         suites
             .map(|suite| match suite.check() {
                 Ok(()) => Ok(suite.value),
@@ -281,8 +301,22 @@ impl Checker<'_> {
     }
 
     fn selection(&self, section: &Located<SelectionSection>, names: &Names<'_>) -> Result<Selection, Diagnostic> {
-        let SelectionSection { suites, operators, devices, dtypes, problems, distributions, datasets, goldens, set } =
-            &section.value;
+        let SelectionSection {
+            suites,
+            operators,
+            devices,
+            dtypes,
+            problems,
+            distributions,
+            datasets,
+            goldens,
+            worlds,
+            collectives,
+            partitions,
+            data_parallel,
+            faults,
+            set,
+        } = &section.value;
         let known_suites: Vec<_> = names.suites.iter().map(SuiteSettings::name).collect();
         let known_operators: Vec<_> = names.operators.iter().map(|row| row.name.as_str()).collect();
         let known_datasets: Vec<_> = names.datasets.iter().map(|row| row.name.as_str()).collect();
@@ -294,6 +328,10 @@ impl Checker<'_> {
         let chosen = names.operators.iter().filter(|row| operators.contains(row.name.as_str()));
         let groups: Vec<_> = chosen.flat_map(|row| &row.groups).map(|group| group.name.as_str()).collect();
         self.check_choice("group of problems", problems, &groups)?;
+        let known_collectives: Vec<_> = names.collectives.iter().map(|group| group.name.as_str()).collect();
+        self.check_choice("group of collectives", collectives, &known_collectives)?;
+        let known_faults: Vec<_> = names.faults.iter().map(|group| group.within.name.as_str()).collect();
+        self.check_choice("group of faults", faults, &known_faults)?;
         let suites_here: Vec<_> = names.suites.iter().filter(|suite| suites.contains(suite.name())).cloned().collect();
         Ok(Selection {
             place: section.place,
@@ -305,6 +343,11 @@ impl Checker<'_> {
             distributions: distributions.clone(),
             datasets: datasets.clone(),
             goldens: goldens.clone(),
+            worlds: self.worlds(worlds)?,
+            collectives: collectives.clone(),
+            partitions: partitions.clone(),
+            data_parallel: *data_parallel,
+            faults: faults.clone(),
             changes: Changes::new(set.clone(), &suites_here, self.source)?,
         })
     }

@@ -2,7 +2,10 @@
 //!
 //! These types are the reference of the format. The program's JSON Schema is made from them, their comments included.
 
-use robocache_core::{distribution::Distribution, dtype::DType, timing::Series};
+use fault_injection::RankFault;
+use robocache_core::{
+    collective::Collective, distribution::Distribution, dtype::DType, sharding::Partition, timing::Series,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
@@ -13,7 +16,7 @@ use super::{
 use crate::{
     cell::Device,
     dataset::{DatasetFormat, Expectation},
-    suites::{AccuracySettings, DeterminismSettings, LaunchCountSettings, PerformanceSettings},
+    suites::{AccuracySettings, DeterminismSettings, LaunchCountSettings, MultiGpuSettings, PerformanceSettings},
 };
 
 /// What is validated: suites x operators x devices x dtypes x problems x inputs, and the profiles that select from it.
@@ -76,6 +79,8 @@ pub(crate) struct SuitesSection {
     pub(crate) launch_count: Option<LaunchCountSection>,
     /// The bits of earlier releases.
     pub(crate) backward_compat: Option<BackwardCompatSection>,
+    /// Several ranks, each on a device of its own, that do things together.
+    pub(crate) multi_gpu: Option<MultiGpuSection>,
     /// Time, beside a copy of as many bytes; for `benchmarks`.
     pub(crate) performance: Option<Located<PerformanceSection>>,
 }
@@ -158,6 +163,56 @@ pub(crate) enum Change {
     Results,
     /// What the generator makes of the same seed.
     Inputs,
+}
+
+/// The settings of the multi_gpu suite, and what ranks do together. A selection chooses among the groups with
+/// `collectives` and `faults`, and among the numbers of ranks with `worlds`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MultiGpuSection {
+    /// The settings that hold unless `set` says otherwise.
+    pub(crate) settings: Located<MultiGpuSettings>,
+    /// Named groups of collectives: every combination of what is listed.
+    #[serde(default)]
+    pub(crate) collectives: Entries<CollectiveSection>,
+    /// Named groups of faults: every combination of what is listed.
+    #[serde(default)]
+    pub(crate) faults: Entries<FaultSection>,
+}
+
+/// Collectives on data of which every result is known beforehand.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CollectiveSection {
+    /// The collectives, such as `all_reduce_sum`.
+    #[schemars(schema_with = "collectives")]
+    pub(crate) operations: Choice<String>,
+    /// Element types; all if left out.
+    #[serde(default = "Choice::<DType>::all")]
+    #[schemars(schema_with = "dtypes")]
+    pub(crate) dtypes: Choice<DType>,
+    /// Elements in one block: what a rank contributes to a gather, or gets of a scatter.
+    #[schemars(length(min = 1))]
+    pub(crate) blocks: Located<Vec<u32>>,
+}
+
+/// Ranks that are lost while the others do a collective.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FaultSection {
+    /// What befalls the rank, such as `killed_inside`.
+    #[schemars(schema_with = "rank_faults")]
+    pub(crate) faults: Choice<String>,
+    /// The collectives, such as `all_reduce_sum`.
+    #[schemars(schema_with = "collectives")]
+    pub(crate) operations: Choice<String>,
+    /// Element types; all if left out.
+    #[serde(default = "Choice::<DType>::all")]
+    #[schemars(schema_with = "dtypes")]
+    pub(crate) dtypes: Choice<DType>,
+    /// Elements in one block.
+    #[schemars(length(min = 1))]
+    pub(crate) blocks: Located<Vec<u32>>,
 }
 
 /// The settings of the performance suite, and what it demands of which cells.
@@ -304,6 +359,23 @@ pub(crate) struct SelectionSection {
     /// Releases whose goldens the suite backward_compat reproduces; none if left out.
     #[serde(default = "Choice::<String>::none")]
     pub(crate) goldens: Choice<String>,
+    /// Numbers of ranks with which the suite multi_gpu runs what is selected; none if left out.
+    #[serde(default)]
+    #[schemars(inner(range(min = 1, max = 16)))]
+    pub(crate) worlds: Vec<Located<u64>>,
+    /// Groups of collectives that it runs; none if left out.
+    #[serde(default = "Choice::<String>::none")]
+    pub(crate) collectives: Choice<String>,
+    /// How it divides the batches of `problems` among ranks; in every way if left out.
+    #[serde(default = "Choice::<Partition>::all")]
+    #[schemars(schema_with = "partitions")]
+    pub(crate) partitions: Choice<Partition>,
+    /// Whether it trains data-parallel.
+    #[serde(default)]
+    pub(crate) data_parallel: bool,
+    /// Groups of faults that befall its ranks; none if left out.
+    #[serde(default = "Choice::<String>::none")]
+    pub(crate) faults: Choice<String>,
     /// Settings and limits that these cells get.
     #[serde(default)]
     #[schemars(schema_with = "changes")]
@@ -327,6 +399,20 @@ fn dtypes(_: &mut SchemaGenerator) -> Schema {
     choice(&DType::ALL.map(DType::name))
 }
 
+fn collectives(_: &mut SchemaGenerator) -> Schema {
+    let words: Vec<_> = Collective::all().map(|collective| collective.to_string()).collect();
+    choice(&words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn partitions(_: &mut SchemaGenerator) -> Schema {
+    choice(&Partition::ALL.map(Partition::name))
+}
+
+fn rank_faults(_: &mut SchemaGenerator) -> Schema {
+    let words: Vec<_> = RankFault::all().map(|fault| fault.to_string()).collect();
+    choice(&words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
 fn distributions(_: &mut SchemaGenerator) -> Schema {
     let words: Vec<_> = Distribution::ALL.iter().map(|distribution| distribution.name()).collect();
     choice(&words)
@@ -340,6 +426,7 @@ fn changes(generator: &mut SchemaGenerator) -> Schema {
         DeterminismSettings::json_schema(generator),
         AccuracySettings::json_schema(generator),
         LaunchCountSettings::json_schema(generator),
+        MultiGpuSettings::json_schema(generator),
         PerformanceSettings::json_schema(generator),
     ] {
         if let Some(serde_json::Value::Object(more)) = section.get("properties") {

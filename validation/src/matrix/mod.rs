@@ -12,6 +12,7 @@ mod choice;
 mod diagnostic;
 mod document;
 mod entries;
+mod joint;
 mod literal;
 mod model;
 mod parse;

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use fault_injection::RankFault;
 use jiff::civil::Date;
-use robocache_core::{distribution::Distribution, dtype::DType};
+use robocache_core::{collective::Collective, distribution::Distribution, dtype::DType, sharding::Partition};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -31,6 +32,8 @@ pub struct Matrix {
     pub(crate) thresholds: Vec<CellThreshold>,
     pub(crate) releases: Vec<Release>,
     pub(crate) recipe: Option<Recipe>,
+    pub(crate) collectives: Vec<CollectiveGroup>,
+    pub(crate) faults: Vec<FaultGroup>,
     pub(crate) approvals: Vec<ApprovedChange>,
     pub(crate) profiles: Vec<Profile>,
     /// Where the profiles are listed.
@@ -123,6 +126,34 @@ pub(crate) struct Recipe {
     pub(crate) distributions: Choice<Distribution>,
 }
 
+/// Transfers of one name: every combination.
+#[derive(Clone, Debug)]
+pub(crate) struct CollectiveGroup {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    pub(crate) operations: Vec<Collective>,
+    pub(crate) dtypes: Vec<DType>,
+    /// Elements in a block.
+    pub(crate) blocks: Vec<usize>,
+}
+
+impl CollectiveGroup {
+    /// What is done, on which elements, and how many in a block.
+    pub(crate) fn transfers(&self) -> impl Iterator<Item = (Collective, DType, usize)> {
+        let Self { operations, dtypes, blocks, .. } = self;
+        operations.iter().flat_map(move |&operation| {
+            dtypes.iter().flat_map(move |&dtype| blocks.iter().map(move |&block| (operation, dtype, block)))
+        })
+    }
+}
+
+/// Faults of one name, each in each of the transfers.
+#[derive(Clone, Debug)]
+pub(crate) struct FaultGroup {
+    pub(crate) within: CollectiveGroup,
+    pub(crate) faults: Vec<RankFault>,
+}
+
 /// A change since a release that somebody wanted.
 #[derive(Clone, Debug)]
 pub(crate) struct ApprovedChange {
@@ -198,6 +229,14 @@ pub(crate) struct Selection {
     pub(crate) datasets: Choice<String>,
     /// Releases, for the suite backward_compat alone.
     pub(crate) goldens: Choice<String>,
+    /// Numbers of ranks, for the suite multi_gpu alone, as is all up to the changes.
+    pub(crate) worlds: Vec<usize>,
+    /// Groups of collectives.
+    pub(crate) collectives: Choice<String>,
+    pub(crate) partitions: Choice<Partition>,
+    pub(crate) data_parallel: bool,
+    /// Groups of faults.
+    pub(crate) faults: Choice<String>,
     pub(crate) changes: Changes,
 }
 
@@ -259,7 +298,7 @@ impl Matrix {
     /// or the cell is of another matrix.
     pub fn dataset(&self, cell: &Cell) -> Option<DatasetSpec> {
         match &cell.input {
-            Input::Generated(_) | Input::Golden(_) => None,
+            Input::Generated(_) | Input::Golden(_) | Input::Pattern => None,
             Input::Recorded(name) => {
                 let row = self.datasets.iter().find(|dataset| dataset.name == *name)?;
                 Some(DatasetSpec { parameters: cell.parameters.clone(), ..row.spec.clone() })

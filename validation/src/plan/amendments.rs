@@ -80,7 +80,8 @@ impl<'a> Amendments<'a> {
             SuiteSettings::Determinism(_)
             | SuiteSettings::Accuracy(_)
             | SuiteSettings::LaunchCount(_)
-            | SuiteSettings::BackwardCompat(_) => return Ok(()),
+            | SuiteSettings::BackwardCompat(_)
+            | SuiteSettings::MultiGpu(_) => return Ok(()),
         };
         for (threshold, used) in self.matrix.thresholds.iter().zip(&mut self.thresholds_used) {
             if !threshold.cells.matches(&draft.cell.name) {
@@ -115,6 +116,7 @@ impl<'a> Amendments<'a> {
             SuiteSettings::Determinism(_)
             | SuiteSettings::Accuracy(_)
             | SuiteSettings::LaunchCount(_)
+            | SuiteSettings::MultiGpu(_)
             | SuiteSettings::Performance(_) => return,
         };
         for (approved, used) in self.matrix.approvals.iter().zip(&mut self.approvals_used) {

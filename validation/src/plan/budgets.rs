@@ -34,6 +34,7 @@ impl<'a> Budgets<'a> {
             SuiteSettings::Determinism(_)
             | SuiteSettings::Accuracy(_)
             | SuiteSettings::BackwardCompat(_)
+            | SuiteSettings::MultiGpu(_)
             | SuiteSettings::Performance(_) => return Ok(suite.clone()),
             SuiteSettings::LaunchCount(_) => {}
         }
@@ -91,6 +92,7 @@ fn unknown_kernel<'s>(suite: &'s SuiteSettings, operator: &dyn Operator) -> Opti
         SuiteSettings::Determinism(_)
         | SuiteSettings::Accuracy(_)
         | SuiteSettings::BackwardCompat(_)
+        | SuiteSettings::MultiGpu(_)
         | SuiteSettings::Performance(_) => return None,
     };
     let known = operator.kernels();

@@ -13,6 +13,7 @@ use robocache_core::{
 use super::{
     budgets::{Budgets, check_kernels},
     goldens::Goldens,
+    joint::JointCells,
 };
 use crate::{
     cell::{Cell, Device, Input},
@@ -66,6 +67,11 @@ pub(super) fn drafts(
                 Goldens { matrix, profile, selection, suite, registry, machine }.drafts(&mut drafts)?;
                 continue;
             }
+            if let SuiteSettings::MultiGpu(_) = suite {
+                JointCells { matrix, profile, selection, suite, registry }.drafts(&mut drafts)?;
+                refuse_too_many(&drafts, matrix, (profile, selection))?;
+                continue;
+            }
             for row in matrix.operators.iter().filter(|row| selection.operators.contains(row.name.as_str())) {
                 let operator = find(registry, row, matrix, selection)?;
                 let chosen = |device: &&Device| suite.runs_on(**device) && selection.devices.contains(*device);
@@ -74,10 +80,7 @@ pub(super) fn drafts(
                         let part = Part { matrix, budgets, profile, selection, suite, operator, device, dtype };
                         part.generated(row, &mut drafts)?;
                         part.recorded(&mut drafts)?;
-                        if drafts.len() > CELL_LIMIT {
-                            let message = format!("`{}` has more than {CELL_LIMIT} cells", profile.name);
-                            return Err(matrix.source.diagnostic(selection.place, message));
-                        }
+                        refuse_too_many(&drafts, matrix, (profile, selection))?;
                     }
                 }
             }
@@ -86,7 +89,7 @@ pub(super) fn drafts(
             let message = format!("this selection of `{}` has no cell", profile.name);
             let help = "name `problems`, `datasets` or, for backward_compat, `goldens` that the chosen operators, dtypes \
                         and distributions have, and a device on which the chosen suites run: launch_count runs on \
-                        cuda only";
+                        cuda only, and multi_gpu with the numbers of ranks that are in `worlds`";
             return Err(matrix.source.diagnostic(selection.place, message).help(help));
         }
     }
@@ -97,7 +100,16 @@ pub(super) fn drafts(
     Ok(drafts)
 }
 
-fn find<'a>(
+fn refuse_too_many(drafts: &[Draft], matrix: &Matrix, of: (&Profile, &Selection)) -> Result<(), Diagnostic> {
+    let (profile, selection) = of;
+    if drafts.len() <= CELL_LIMIT {
+        return Ok(());
+    }
+    let message = format!("`{}` has more than {CELL_LIMIT} cells", profile.name);
+    Err(matrix.source.diagnostic(selection.place, message))
+}
+
+pub(super) fn find<'a>(
     registry: &'a Registry,
     row: &OperatorRow,
     matrix: &Matrix,

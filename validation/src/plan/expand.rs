@@ -10,6 +10,7 @@ use super::{
     amendments::Amendments,
     budgets::Budgets,
     cells::{Draft, drafts},
+    joint::ranks_lacking,
 };
 use crate::{
     cell::{Device, Input},
@@ -81,6 +82,10 @@ impl Plan {
 /// What the cell needs and `machine` or the subject lacks.
 fn absence(draft: &Draft, machine: &Machine) -> Option<SkipReason> {
     let cell = &draft.cell;
+    if let (SuiteSettings::MultiGpu(_), Some(_)) = (&cell.suite, &machine.subject) {
+        let what = "ranks run this program's own operators, each in a process that loads no subject";
+        return Some(SkipReason::SubjectLacks(what.to_owned()));
+    }
     let lacks = |subject| subject::lacks(subject, &cell.operator, cell.device, cell.dtype, &cell.parameters);
     if let Some(what) = machine.subject.as_ref().and_then(lacks) {
         return Some(SkipReason::SubjectLacks(what));
@@ -96,6 +101,11 @@ fn absence(draft: &Draft, machine: &Machine) -> Option<SkipReason> {
     }
     match (&cell.suite, &machine.cupti) {
         (SuiteSettings::LaunchCount(_), Err(absence)) => return Some(SkipReason::MachineLacks(absence.clone())),
+        (SuiteSettings::MultiGpu(settings), Ok(_) | Err(_)) => {
+            if let Some(what) = settings.joint.and_then(|joint| ranks_lacking(machine, cell.device, joint.world)) {
+                return Some(SkipReason::MachineLacks(what));
+            }
+        }
         (
             SuiteSettings::LaunchCount(_)
             | SuiteSettings::Determinism(_)
@@ -111,7 +121,7 @@ fn absence(draft: &Draft, machine: &Machine) -> Option<SkipReason> {
 
 fn dataset(input: &Input) -> Option<&str> {
     match input {
-        Input::Generated(_) | Input::Golden(_) => None,
+        Input::Generated(_) | Input::Golden(_) | Input::Pattern => None,
         Input::Recorded(name) => Some(name),
     }
 }

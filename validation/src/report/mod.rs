@@ -1,6 +1,7 @@
 //! From records to bytes: each format is a peer, and none sees a device or judges.
 
 pub mod approvals;
+pub mod bandwidth;
 pub mod chart;
 pub mod junit;
 pub mod ladder;

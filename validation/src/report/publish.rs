@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    approvals::approvals, chart, junit, ladder, launches, output::print_line, performance, summary::Summary, terminal,
+    approvals::approvals, bandwidth, chart, junit, ladder, launches, output::print_line, performance, summary::Summary,
+    terminal,
 };
 use crate::{
     Stop,
@@ -50,6 +51,9 @@ pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit
     }
     if let Some(calls) = launches::table(&launches::calls(&records)) {
         print_line(format_args!("\n{calls}"));
+    }
+    if let Some(bandwidths) = bandwidth::table(&bandwidth::bandwidths(&records)) {
+        print_line(format_args!("\n{bandwidths}"));
     }
     let times = performance::rows(&records);
     if let Some(table) = performance::table(&times) {

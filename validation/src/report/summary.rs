@@ -65,6 +65,7 @@ impl Counts {
                 }
             }
             Observation::BackwardCompat(facts) => self.elements += facts.elements,
+            Observation::MultiGpu(facts) => self.elements += facts.elements(),
             // Launches are counted, and no element is compared.
             Observation::LaunchCount(_) => {}
             // Its numbers have a table of their own.

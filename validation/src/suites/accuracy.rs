@@ -30,7 +30,7 @@ pub(super) fn observe(
     // Problems of random extents vary a generated problem; a recording is what it is.
     let varied = match cell.input {
         Input::Generated(_) => settings.random_problems,
-        Input::Recorded(_) | Input::Golden(_) => 0,
+        Input::Recorded(_) | Input::Golden(_) | Input::Pattern => 0,
     };
     if varied > 0 {
         facts.random_problems = varied;

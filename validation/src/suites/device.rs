@@ -98,6 +98,29 @@ pub(super) fn run_once(device: Device, problem: &dyn Problem, inputs: &[HostTens
     open(device, problem, inputs)?.run(Variation::Plain { poison: POISON })
 }
 
+/// The number of the GPU that a rank has for itself.
+static OWN_GPU: OnceLock<usize> = OnceLock::new();
+
+/// Says which GPU of those that this process sees is that of its rank. Called once, before any is opened.
+pub(crate) fn use_gpu(number: usize) {
+    // As above.
+    let _ = OWN_GPU.set(number);
+}
+
+/// The outputs of one plain run on a rank's own device.
+pub(super) fn run_as_rank(
+    device: Device,
+    problem: &dyn Problem,
+    inputs: &[HostTensor],
+) -> Result<Vec<HostTensor>, RunError> {
+    let own = OWN_GPU.get().copied().unwrap_or(0);
+    let outcome = match device {
+        Device::Cpu => run_once(device, problem, inputs)?,
+        Device::Cuda => CudaSession::new(gpu(own)?, problem, inputs)?.run(Variation::Plain { poison: POISON })?,
+    };
+    Ok(outcome.outputs)
+}
+
 /// BLAKE3 of each output by its name.
 pub(super) fn hashes(outputs: &[HostTensor]) -> OutputHashes {
     outputs.iter().map(|output| (output.name().to_owned(), output.hash().to_hex().to_string())).collect()

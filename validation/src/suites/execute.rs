@@ -7,7 +7,7 @@ use robocache_core::registry::Registry;
 use super::{
     SuiteSettings, accuracy, backward_compat, determinism,
     device::{hashes, run_once},
-    launch_count, performance,
+    launch_count, multi_gpu, performance,
     prepare::{Prepared, Unprepared, prepare},
     witness::{Witness, nearest},
 };
@@ -23,6 +23,10 @@ use crate::{
 /// Executes a cell, and leaves an exhibit where something is wrong with its outputs. The error says why this program
 /// cannot: the harness is at fault then, not the operator.
 pub fn execute(registry: &Registry, cell: &Cell, attached: &Attached) -> Result<Observation, String> {
+    if let SuiteSettings::MultiGpu(settings) = &cell.suite {
+        // What ranks are fed is made by themselves, from the seed.
+        return multi_gpu::observe(cell, settings).map(|facts| Observation::MultiGpu(facts.into()));
+    }
     let prepared = match prepare(registry, cell, attached) {
         Ok(prepared) => prepared,
         Err(Unprepared::Rejected { kind, message }) => return Ok(Observation::InputRejected { kind, message }),
@@ -51,6 +55,7 @@ pub fn execute(registry: &Registry, cell: &Cell, attached: &Attached) -> Result<
                 .map(|(facts, witness)| (Observation::BackwardCompat(facts.into()), witness)),
             None => return Err("a cell of a golden came without one".to_owned()),
         },
+        SuiteSettings::MultiGpu(_) => return Err("ranks take no prepared inputs".to_owned()),
         SuiteSettings::Performance(settings) => {
             performance::observe(cell, settings, &prepared).map(|facts: PerformanceFacts| {
                 let witness = facts.wrong_output.is_some().then(Witness::default);
@@ -77,6 +82,9 @@ pub fn execute(registry: &Registry, cell: &Cell, attached: &Attached) -> Result<
 
 /// Shows the inputs of a cell, and then what its outputs must be, without running the code under test.
 pub fn exhibit(registry: &Registry, cell: &Cell, attached: &Attached) -> Result<(), String> {
+    if let SuiteSettings::MultiGpu(_) = cell.suite {
+        return Err("the seed gives the data of ranks back".to_owned());
+    }
     let Prepared { problem, inputs, parameters, left } =
         prepare(registry, cell, attached).map_err(Unprepared::into_message)?;
     let Some(path) = &attached.exhibit else { return Err("it was not said where to leave the exhibit".to_owned()) };

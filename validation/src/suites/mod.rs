@@ -11,6 +11,7 @@ mod device;
 mod execute;
 mod launch_count;
 mod measurement;
+mod multi_gpu;
 mod performance;
 mod prepare;
 mod random_problem;
@@ -18,8 +19,10 @@ mod settings;
 mod witness;
 
 pub(crate) use backward_compat::{BACKWARD_COMPAT, golden_outputs};
-pub(crate) use device::{own_gpu_uuid, stopwatch, use_kernels};
+pub(crate) use device::{own_gpu_uuid, stopwatch, use_gpu, use_kernels};
 pub use execute::{digest, execute, exhibit};
+pub(crate) use multi_gpu::{BLOCK_LIMIT, MULTI_GPU, ROOT, RankWork, WORLD_LIMIT};
+pub use multi_gpu::{Joint, MultiGpuSettings, Task};
 pub(crate) use prepare::{Prepared, Unprepared, Wanted, prepare_wanted};
 pub use settings::{
     AccuracySettings, Approval, BackwardCompatSettings, DeterminismSettings, InvalidSetting, LaunchCountSettings,

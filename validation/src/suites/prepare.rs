@@ -61,9 +61,8 @@ pub(super) fn prepare(registry: &Registry, cell: &Cell, attached: &Attached) -> 
     match (&attached.inputs, &attached.golden, &cell.input) {
         (Some(given), _, _) => prepare_given(registry, &wanted, given, cell.limits),
         (None, Some(path), Input::Golden(golden)) => backward_compat::prepare(registry, &wanted, golden, path),
-        (None, None | Some(_), Input::Generated(_) | Input::Recorded(_)) | (None, None, Input::Golden(_)) => {
-            prepare_wanted(registry, &wanted, attached.recording.as_ref())
-        }
+        (None, None | Some(_), Input::Generated(_) | Input::Recorded(_) | Input::Pattern)
+        | (None, None, Input::Golden(_)) => prepare_wanted(registry, &wanted, attached.recording.as_ref()),
     }
 }
 
@@ -138,6 +137,7 @@ pub(crate) fn prepare_wanted(
                 .map_err(|error| rejected("invalid_input", format!("{}: {error}", recording.path.display())))?;
             Ok(Prepared { problem, inputs: loaded.inputs, parameters: loaded.parameters, left: None })
         }
+        Input::Pattern => Err(Unprepared::Impossible("patterns are made by ranks, and are no operator's".to_owned())),
         Input::Golden(golden) => {
             Err(Unprepared::Impossible(format!("a golden of release {} came without its file", golden.release)))
         }

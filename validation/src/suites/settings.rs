@@ -7,7 +7,7 @@ use robocache_core::timing::Series;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::BACKWARD_COMPAT;
+use super::{BACKWARD_COMPAT, MULTI_GPU, MultiGpuSettings};
 use crate::cell::Device;
 
 /// A suite with its settings.
@@ -22,6 +22,8 @@ pub enum SuiteSettings {
     LaunchCount(LaunchCountSettings),
     /// The bits of earlier releases.
     BackwardCompat(BackwardCompatSettings),
+    /// Several ranks that do things together, each on a device of its own.
+    MultiGpu(MultiGpuSettings),
     /// Time, beside a copy of as many bytes. It runs in benchmarks and in no other profile.
     Performance(PerformanceSettings),
 }
@@ -34,6 +36,7 @@ impl SuiteSettings {
             Self::Accuracy(_) => "accuracy",
             Self::LaunchCount(_) => "launch_count",
             Self::BackwardCompat(_) => BACKWARD_COMPAT,
+            Self::MultiGpu(_) => MULTI_GPU,
             Self::Performance(_) => "performance",
         }
     }
@@ -42,7 +45,11 @@ impl SuiteSettings {
     pub const fn runs_on(&self, device: Device) -> bool {
         match (self, device) {
             (
-                Self::Determinism(_) | Self::Accuracy(_) | Self::BackwardCompat(_) | Self::Performance(_),
+                Self::Determinism(_)
+                | Self::Accuracy(_)
+                | Self::BackwardCompat(_)
+                | Self::MultiGpu(_)
+                | Self::Performance(_),
                 Device::Cpu | Device::Cuda,
             ) => true,
             (Self::LaunchCount(_), Device::Cuda) => true,
@@ -55,7 +62,11 @@ impl SuiteSettings {
     /// process with a suite that leaves something behind that takes time, as launch_count leaves CUPTI.
     pub const fn is_timed(&self) -> bool {
         match self {
-            Self::Determinism(_) | Self::Accuracy(_) | Self::LaunchCount(_) | Self::BackwardCompat(_) => false,
+            Self::Determinism(_)
+            | Self::Accuracy(_)
+            | Self::LaunchCount(_)
+            | Self::BackwardCompat(_)
+            | Self::MultiGpu(_) => false,
             Self::Performance(_) => true,
         }
     }
@@ -67,6 +78,7 @@ impl SuiteSettings {
                 Err(InvalidSetting { setting: "repeats", rule: "it must be at least 1" })
             }
             Self::Performance(settings) => settings.check(),
+            Self::MultiGpu(settings) => settings.check(),
             // Whatever a budget says, a call that launches nothing does not pass; and what is approved must be there.
             Self::Determinism(_) | Self::Accuracy(_) | Self::LaunchCount(_) | Self::BackwardCompat(_) => Ok(()),
         }
@@ -96,26 +108,55 @@ impl SuiteSettings {
                 (changed_results.is_some() && other.changed_results.is_none())
                     || (changed_inputs.is_some() && other.changed_inputs.is_none())
             }
+            (Self::MultiGpu(this), Self::MultiGpu(other)) => this.is_looser_than(other),
             (Self::Performance(this), Self::Performance(other)) => this.is_looser_than(other),
             (
                 Self::Determinism(_),
-                Self::Accuracy(_) | Self::LaunchCount(_) | Self::BackwardCompat(_) | Self::Performance(_),
+                Self::Accuracy(_)
+                | Self::LaunchCount(_)
+                | Self::BackwardCompat(_)
+                | Self::MultiGpu(_)
+                | Self::Performance(_),
             )
             | (
                 Self::Accuracy(_),
-                Self::Determinism(_) | Self::LaunchCount(_) | Self::BackwardCompat(_) | Self::Performance(_),
+                Self::Determinism(_)
+                | Self::LaunchCount(_)
+                | Self::BackwardCompat(_)
+                | Self::MultiGpu(_)
+                | Self::Performance(_),
             )
             | (
                 Self::LaunchCount(_),
-                Self::Determinism(_) | Self::Accuracy(_) | Self::BackwardCompat(_) | Self::Performance(_),
+                Self::Determinism(_)
+                | Self::Accuracy(_)
+                | Self::BackwardCompat(_)
+                | Self::MultiGpu(_)
+                | Self::Performance(_),
             )
             | (
                 Self::BackwardCompat(_),
-                Self::Determinism(_) | Self::Accuracy(_) | Self::LaunchCount(_) | Self::Performance(_),
+                Self::Determinism(_)
+                | Self::Accuracy(_)
+                | Self::LaunchCount(_)
+                | Self::MultiGpu(_)
+                | Self::Performance(_),
+            )
+            | (
+                Self::MultiGpu(_),
+                Self::Determinism(_)
+                | Self::Accuracy(_)
+                | Self::LaunchCount(_)
+                | Self::BackwardCompat(_)
+                | Self::Performance(_),
             )
             | (
                 Self::Performance(_),
-                Self::Determinism(_) | Self::Accuracy(_) | Self::LaunchCount(_) | Self::BackwardCompat(_),
+                Self::Determinism(_)
+                | Self::Accuracy(_)
+                | Self::LaunchCount(_)
+                | Self::BackwardCompat(_)
+                | Self::MultiGpu(_),
             ) => true,
         }
     }

@@ -80,6 +80,7 @@ fn shows_nothing(outcome: &Outcome) -> bool {
             | Observation::Accuracy(_)
             | Observation::LaunchCount(_)
             | Observation::BackwardCompat(_)
+            | Observation::MultiGpu(_)
             | Observation::Performance(_)
             | Observation::InputRejected { .. } => false,
         },
@@ -131,6 +132,7 @@ fn leaves_worker_sound(observation: &Observation) -> bool {
         | Observation::Accuracy(_)
         | Observation::LaunchCount(_)
         | Observation::BackwardCompat(_)
+        | Observation::MultiGpu(_)
         | Observation::Performance(_)
         | Observation::InputRejected { .. } => true,
         Observation::OperatorFailed(failure) => !failure.sticky,

@@ -15,11 +15,14 @@ pub(super) fn judge_golden(cell: &Cell, facts: &GoldenFacts) -> Verdict {
         SuiteSettings::Determinism(_)
         | SuiteSettings::Accuracy(_)
         | SuiteSettings::LaunchCount(_)
+        | SuiteSettings::MultiGpu(_)
         | SuiteSettings::Performance(_) => return error("goldens were reproduced for a cell of another suite"),
     };
     let release = match &cell.input {
         Input::Golden(golden) => &golden.release,
-        Input::Generated(_) | Input::Recorded(_) => return error("goldens were reproduced for a cell without one"),
+        Input::Generated(_) | Input::Recorded(_) | Input::Pattern => {
+            return error("goldens were reproduced for a cell without one");
+        }
     };
     let BackwardCompatSettings { changed_results, changed_inputs } = settings;
     let mut defects = facts.defects();

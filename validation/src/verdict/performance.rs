@@ -25,7 +25,8 @@ pub(super) fn judge_performance(suite: &SuiteSettings, facts: &PerformanceFacts)
         SuiteSettings::Determinism(_)
         | SuiteSettings::Accuracy(_)
         | SuiteSettings::LaunchCount(_)
-        | SuiteSettings::BackwardCompat(_) => {
+        | SuiteSettings::BackwardCompat(_)
+        | SuiteSettings::MultiGpu(_) => {
             return Verdict::Error { message: format!("times were observed by the suite `{}`", suite.name()) };
         }
     };

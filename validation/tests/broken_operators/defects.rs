@@ -132,7 +132,10 @@ impl Defect {
     pub(crate) fn verdict_is_right(self, cell: &Cell, verdict: &Verdict) -> bool {
         let deterministic = match cell.suite {
             SuiteSettings::Determinism(_) => true,
-            SuiteSettings::Accuracy(_) | SuiteSettings::LaunchCount(_) | SuiteSettings::BackwardCompat(_) => false,
+            SuiteSettings::Accuracy(_)
+            | SuiteSettings::LaunchCount(_)
+            | SuiteSettings::BackwardCompat(_)
+            | SuiteSettings::MultiGpu(_) => false,
             SuiteSettings::Performance(_) => return self.is_right_while_timed(verdict),
         };
         match (self, verdict) {

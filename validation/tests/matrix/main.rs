@@ -1,6 +1,7 @@
 //! Matrices: what is wrong with them, what cells they stand for, and the one of this repository.
 
 mod diagnostics;
+mod joint;
 mod json_schema;
 mod machines;
 mod operators;

@@ -157,6 +157,7 @@ fn budget(plan: &Plan, name: &str) -> LaunchCountSettings {
         SuiteSettings::Determinism(_)
         | SuiteSettings::Accuracy(_)
         | SuiteSettings::BackwardCompat(_)
+        | SuiteSettings::MultiGpu(_)
         | SuiteSettings::Performance(_) => panic!("{name} is of another suite"),
     }
 }

@@ -29,7 +29,7 @@ fn text() -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn plan(profile: &str, machine: &Machine) -> Plan {
+pub(crate) fn plan(profile: &str, machine: &Machine) -> Plan {
     let registry = registry();
     let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../goldens");
     let expanded = Matrix::parse("matrix.yaml", &text(), &registry).and_then(|matrix| {
@@ -68,7 +68,7 @@ fn every_profile_says_whether_it_needs_a_gpu() {
 #[test]
 fn quick_executes_every_cpu_cell_and_skips_only_what_is_missing() {
     for planned in plan("quick", &laptop()).cells {
-        let generated = matches!(planned.cell.input, Input::Generated(_) | Input::Golden(_));
+        let generated = matches!(planned.cell.input, Input::Generated(_) | Input::Golden(_) | Input::Pattern);
         let runs_here = planned.cell.device == Device::Cpu && generated;
         assert_eq!(planned.skip.is_none(), runs_here, "{}: {:?}", planned.cell, planned.skip);
     }

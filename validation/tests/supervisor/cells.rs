@@ -18,7 +18,7 @@ use validation::{
     dataset::Expectation,
     observation::{Death, Observation, Outcome},
     protocol::Attached,
-    suites::{AccuracySettings, PerformanceSettings, SuiteSettings},
+    suites::{AccuracySettings, Joint, MultiGpuSettings, PerformanceSettings, SuiteSettings, Task},
     supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions},
 };
 
@@ -59,6 +59,13 @@ pub(crate) fn timed(behaviour: &str) -> Cell {
         thresholds: Vec::new(),
     };
     Cell { suite: SuiteSettings::Performance(settings), ..cell(behaviour) }
+}
+
+/// The same, as one of two ranks that need all GPUs.
+pub(crate) fn on_all_gpus(behaviour: &str) -> Cell {
+    let joint = Some(Joint { world: 2, task: Task::DataParallel });
+    let settings = MultiGpuSettings { detection_s: 1, steps: 1, timed_mib: 1, timed_calls: 1, joint };
+    Cell { suite: SuiteSettings::MultiGpu(settings), device: Device::Cuda, ..cell(behaviour) }
 }
 
 /// The same with an argument of this many bytes.

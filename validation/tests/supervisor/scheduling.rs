@@ -13,7 +13,7 @@ use validation::{
 };
 
 use crate::cells::{
-    Run, assert_reports, cell, cell_of_size, execute, harness_failure, report, supervisor, timed, watch,
+    Run, assert_reports, cell, cell_of_size, execute, harness_failure, on_all_gpus, report, supervisor, timed, watch,
 };
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("scheduling::fresh_process_cells_share_no_worker", fresh_processes),
     ("scheduling::cells_run_in_parallel", parallel),
     ("scheduling::timed_cells_run_alone", timed_cells),
+    ("scheduling::cells_that_need_all_gpus_see_them_and_run_alone", all_gpus),
     ("scheduling::cuda_cells_run_one_at_a_time_on_each_gpu", cuda),
     ("scheduling::device_without_workers_fails_its_cells", no_workers),
     ("scheduling::messages_may_be_larger_than_a_socket_holds", large_messages),
@@ -91,6 +92,20 @@ fn cuda() {
     assert_eq!(gpu_workers.len(), 2, "{gpu_workers:?}");
     assert!(outcomes[4..24].iter().all(|outcome| matches!(report(outcome), "GPU-a" | "GPU-b")));
     assert!(outcomes[24..].iter().all(|outcome| !gpu_workers.contains(report(outcome))));
+}
+
+fn all_gpus() {
+    let supervisor = Supervisor::new(SupervisorOptions {
+        gpu_workers: vec!["GPU-a".into()],
+        all_gpus_worker: Some("GPU-a,GPU-b".into()),
+        ..SupervisorOptions::for_this_program(["as-worker"])
+    })
+    .unwrap();
+    let outcomes = execute(&supervisor, [on_all_gpus("report_visible_devices"), on_cuda("report_visible_devices")]);
+    assert_eq!(outcomes.iter().map(report).collect::<Vec<_>>(), ["GPU-a,GPU-b", "GPU-a"]);
+    // Each kind has a worker of its own: only turns keep them apart.
+    let run = watch(&supervisor, [vec![cell("sleep"); 3], vec![on_all_gpus("sleep"); 3]].concat());
+    assert_eq!(run.most_at_a_time, 1);
 }
 
 fn no_workers() {
