@@ -102,7 +102,7 @@ fn main() -> ExitCode {
             trials.extend(RankFault::all().flat_map(|fault| {
                 [2, 4].map(|world| Trial::test(format!("{fault}_of_{world}"), move || survive(fault, world)))
             }));
-            return libtest_mimic::run(&Arguments::from_args(), trials).exit_code();
+            libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
         }
     }
 }

@@ -92,8 +92,8 @@ impl Course {
         while self.ends.iter().any(Option::is_none) {
             self.listen(seats);
             let now = Instant::now();
-            for rank in 0..seats.len() {
-                self.look_at(rank, &seats[rank], now);
+            for (rank, seat) in seats.iter().enumerate() {
+                self.look_at(rank, seat, now);
             }
             self.hand_out_invitations(seats, now);
             match self.agreement.decide(now) {
@@ -157,9 +157,19 @@ impl Course {
         self.firing.map_or(self.begin, |(_, at)| at)
     }
 
-    /// Where the fault was carried out, which rank was lost, and how each ended.
-    pub(super) fn into_parts(self) -> (Option<(Announcement, Instant)>, Option<(Loss, Instant)>, Vec<End>) {
-        (self.firing, self.detected, self.ends.into_iter().flatten().collect())
+    /// Where the fault was carried out.
+    pub(super) fn firing(&self) -> Option<Announcement> {
+        self.firing.map(|(at, _)| at)
+    }
+
+    /// Which rank was found to be lost, and when.
+    pub(super) const fn detected(&self) -> Option<(Loss, Instant)> {
+        self.detected
+    }
+
+    /// How each rank ended.
+    pub(super) fn into_ends(self) -> impl Iterator<Item = End> {
+        self.ends.into_iter().flatten()
     }
 
     fn reported(&self, rank: usize) -> bool {
@@ -219,7 +229,7 @@ impl Course {
         let outcome = match result {
             Ended::Reported(report) => RankOutcome::Reported(report),
             Ended::Parted => RankOutcome::Reported(RawValue::NULL.to_owned()),
-            Ended::Failed(failure) => RankOutcome::Failed(failure),
+            Ended::Failed(failure) => RankOutcome::Failed(*failure),
         };
         match &outcome {
             RankOutcome::Failed(failure) if is_its_own(failure) => self.agreement.lose(rank, Cause::Late, now),

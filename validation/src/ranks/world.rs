@@ -284,8 +284,8 @@ impl World {
     ) -> Result<Performed<R>, WorldError> {
         let since = course.since();
         let elapsed_ms = |at: Instant| at.saturating_duration_since(since).as_millis() as u64;
-        let (firing, detected, ends) = course.into_parts();
-        let ends = ends.into_iter().zip(&self.seats).enumerate().map(|(rank, (end, seat))| {
+        let (firing, detected) = (course.firing(), course.detected());
+        let ends = course.into_ends().zip(&self.seats).enumerate().map(|(rank, (end, seat))| {
             let outcome = match end.outcome {
                 RankOutcome::Reported(report) => RankOutcome::Reported(read(rank, &report)?),
                 RankOutcome::Failed(failure) => RankOutcome::Failed(failure),
@@ -303,7 +303,7 @@ impl World {
         });
         Ok(Performed {
             ends: ends.collect::<Result<_, WorldError>>()?,
-            firing: firing.map(|(at, _)| at),
+            firing,
             loss: detected.map(|(loss, at)| Detection { loss, elapsed_ms: elapsed_ms(at) }),
         })
     }
