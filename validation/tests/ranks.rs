@@ -22,10 +22,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use validation::{
     cell::Device,
-    exit::Exit,
     ranks::{
-        Deadlines, FailureKind, LocalRanks, Performed, RankFailure, RankOutcome, Refusal, SECRET_VARIABLE, Secret, Work,
-        WorkError, World, WorldError, serve,
+        Deadlines, FailureKind, LocalRanks, Performed, RankFailure, RankOutcome, Refusal, SECRET_VARIABLE, Secret,
+        Work, WorkError, World, WorldError, serve,
     },
 };
 
@@ -79,7 +78,7 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("rank: {error}");
-                Exit::HarnessFailed.into()
+                error.exit().into()
             }
         },
         ["lead", word] => lead(word),
@@ -92,7 +91,7 @@ fn main() -> ExitCode {
                 Trial::test("a_rank_that_is_late_is_named", late),
                 Trial::test("a_fault_that_cannot_be_is_refused", impossible_faults),
                 Trial::test("a_wrong_secret_is_refused", || refused(Wrong::Secret)),
-                Trial::test("a_rank_out_of_range_is_refused", || refused(Wrong::Rank)),
+                Trial::test("a_rank_out_of_range_or_without_a_secret_says_so", unfit),
                 Trial::test("a_rank_of_another_world_is_refused", || refused(Wrong::World)),
                 Trial::test("a_rank_that_is_taken_is_refused", || refused(Wrong::Taken)),
                 Trial::test("missing_ranks_are_named_and_the_others_end", missing),
@@ -103,7 +102,7 @@ fn main() -> ExitCode {
             trials.extend(RankFault::all().flat_map(|fault| {
                 [2, 4].map(|world| Trial::test(format!("{fault}_of_{world}"), move || survive(fault, world)))
             }));
-            return libtest_mimic::run(&Arguments::from_args(), trials).exit_code();
+            libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
         }
     }
 }
@@ -349,7 +348,6 @@ fn lead_launched(port: u16, size: usize, rendezvous: Duration) -> Result<World, 
 #[derive(Clone, Copy)]
 enum Wrong {
     Secret,
-    Rank,
     World,
     Taken,
 }
@@ -363,8 +361,7 @@ fn refused(wrong: Wrong) -> Result<(), Failed> {
     thread::sleep(Duration::from_millis(1500));
     let (place, secret) = match wrong {
         Wrong::Secret => (("1", "3"), "the secret of some other tests"),
-        // The rank's own check would refuse what is out of range of its own world.
-        Wrong::Rank | Wrong::World => (("3", "4"), SECRET),
+        Wrong::World => (("3", "4"), SECRET),
         Wrong::Taken => (("0", "3"), SECRET),
     };
     let (code, said) = ending(launched(port, place, secret)?)?;
@@ -374,16 +371,28 @@ fn refused(wrong: Wrong) -> Result<(), Failed> {
     };
     let is_right = match wrong {
         Wrong::Secret => refusal == Refusal::WrongSecret,
-        Wrong::Rank | Wrong::World => refusal == Refusal::OtherWorld { ours: 3, theirs: 4 },
+        Wrong::World => refusal == Refusal::OtherWorld { ours: 3, theirs: 4 },
         Wrong::Taken => matches!(refusal, Refusal::Taken { rank: 0, .. }),
     };
     assert!(is_right, "{refusal:?}");
-    assert_eq!(code, Some(4), "{said}");
+    assert_eq!(code, Some(2), "{said}");
     assert!(said.contains(&refusal.to_string()), "{said}");
     let (code, said) = ending(honest)?;
     assert_eq!(code, Some(4));
     assert!(said.contains("did not come together") && said.contains(&refusal.to_string()), "{said}");
     assert!(begin.elapsed() < Duration::from_secs(20));
+    Ok(())
+}
+
+fn unfit() -> Result<(), Failed> {
+    for (place, secret, words) in [
+        (("3", "3"), SECRET, "RANK is 3, but must be less than WORLD_SIZE, which is 3"),
+        (("0", "3"), "short", "5 characters"),
+    ] {
+        let (code, said) = ending(launched(1, place, secret)?)?;
+        assert_eq!(code, Some(2));
+        assert!(said.contains(words), "{said}");
+    }
     Ok(())
 }
 

@@ -120,3 +120,16 @@ pub(super) fn wait<'a>(
     // An interrupted wait is a short one.
     let _ = poll(&mut descriptors, limit);
 }
+
+/// Waits so long for the other sides to read what was sent last and to hang up: a connection that is closed with
+/// something unread loses what is on its way.
+pub(super) fn part(connections: &mut [Connection], limit: Duration) {
+    let begin = Instant::now();
+    while begin.elapsed() < limit && connections.iter().any(|connection| !connection.is_closed()) {
+        wait(connections.iter(), None, Duration::from_millis(20));
+        for connection in &mut *connections {
+            connection.flush();
+            while connection.take::<serde_json::Value>().is_some() {}
+        }
+    }
+}

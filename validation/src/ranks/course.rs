@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     agreement::{Agreement, Ruling},
-    connection::wait,
+    connection::{Connection, wait},
     deadlines::Deadlines,
     end::{FailureKind, RankFailure, RankOutcome},
     protocol::{Ended, Invitation, Order, Word},
@@ -92,8 +92,8 @@ impl Course {
         while self.ends.iter().any(Option::is_none) {
             self.listen(seats);
             let now = Instant::now();
-            for rank in 0..seats.len() {
-                self.look_at(rank, &mut seats[rank], now);
+            for (rank, seat) in seats.iter().enumerate() {
+                self.look_at(rank, seat, now);
             }
             self.hand_out_invitations(seats, now);
             match self.agreement.decide(now) {
@@ -104,8 +104,9 @@ impl Course {
                 Some(Ruling::Lost(loss)) => self.tell(loss, seats, now),
                 None => {}
             }
-            self.give_up_the_stuck(seats, now);
+            self.give_up_the_stuck(now);
         }
+        self.remove_the_lost(seats);
     }
 
     /// Has ranks that did their part leave the communicator of those that did not.
@@ -156,9 +157,19 @@ impl Course {
         self.firing.map_or(self.begin, |(_, at)| at)
     }
 
-    /// Where the fault was carried out, which rank was lost, and how each ended.
-    pub(super) fn into_parts(self) -> (Option<(Announcement, Instant)>, Option<(Loss, Instant)>, Vec<End>) {
-        (self.firing, self.detected, self.ends.into_iter().flatten().collect())
+    /// Where the fault was carried out.
+    pub(super) fn firing(&self) -> Option<Announcement> {
+        self.firing.map(|(at, _)| at)
+    }
+
+    /// Which rank was found to be lost, and when.
+    pub(super) const fn detected(&self) -> Option<(Loss, Instant)> {
+        self.detected
+    }
+
+    /// How each rank ended.
+    pub(super) fn into_ends(self) -> impl Iterator<Item = End> {
+        self.ends.into_iter().flatten()
     }
 
     fn reported(&self, rank: usize) -> bool {
@@ -218,7 +229,7 @@ impl Course {
         let outcome = match result {
             Ended::Reported(report) => RankOutcome::Reported(report),
             Ended::Parted => RankOutcome::Reported(RawValue::NULL.to_owned()),
-            Ended::Failed(failure) => RankOutcome::Failed(failure),
+            Ended::Failed(failure) => RankOutcome::Failed(*failure),
         };
         match &outcome {
             RankOutcome::Failed(failure) if is_its_own(failure) => self.agreement.lose(rank, Cause::Late, now),
@@ -231,33 +242,23 @@ impl Course {
         self.end(rank, outcome, free_memory_after, now);
     }
 
-    fn end(
-        &mut self,
-        rank: usize,
-        outcome: RankOutcome<Box<RawValue>>,
-        free_memory_after: Option<u64>,
-        at: Instant,
-    ) {
+    fn end(&mut self, rank: usize, outcome: RankOutcome<Box<RawValue>>, free_memory_after: Option<u64>, at: Instant) {
         self.ends[rank].get_or_insert(End { outcome, at, free_memory_after });
     }
 
-    /// Whether a rank that has not ended yet died or fell silent.
-    fn look_at(&mut self, rank: usize, seat: &mut Seat, now: Instant) {
+    /// Whether a rank that has not ended yet died or fell silent. Its process is looked after later: a driver may take
+    /// seconds to let go of one, and the others are waiting.
+    fn look_at(&mut self, rank: usize, seat: &Seat, now: Instant) {
         if self.ends[rank].is_some() {
             return;
         }
-        let Some(member) = &seat.member else {
-            // It was gone before the errand began.
+        let connection = seat.member.as_ref().map(|member| &member.connection);
+        // Where there is none, it was gone before the errand began.
+        if connection.is_none_or(Connection::is_closed) {
             self.agreement.lose(rank, Cause::Died, now);
-            return self.end(rank, RankOutcome::Died { signal: None, exit_code: None }, None, now);
-        };
-        if member.connection.is_closed() {
-            self.agreement.lose(rank, Cause::Died, now);
-            let (signal, exit_code) = seat.dismiss(EXIT);
-            self.end(rank, RankOutcome::Died { signal, exit_code }, None, now);
-        } else if now.saturating_duration_since(member.connection.heard()) > self.deadlines.silence {
+            self.end(rank, RankOutcome::Died { signal: None, exit_code: None }, None, now);
+        } else if connection.is_some_and(|open| now.saturating_duration_since(open.heard()) > self.deadlines.silence) {
             self.agreement.lose(rank, Cause::Silent, now);
-            seat.dismiss(Duration::ZERO);
             self.end(rank, RankOutcome::Silent, None, now);
         }
     }
@@ -291,13 +292,22 @@ impl Course {
         }
     }
 
-    /// Kills whoever does not end although it was told that a rank was lost.
-    fn give_up_the_stuck(&mut self, seats: &mut [Seat], now: Instant) {
-        let is_over = self.detected.is_some_and(|(_, at)| now.duration_since(at) > self.deadlines.grace);
-        for (rank, seat) in seats.iter_mut().enumerate().filter(|_| is_over) {
-            if self.ends[rank].is_none() {
-                seat.dismiss(Duration::ZERO);
+    /// Waits no longer for ranks that do not end although they were told that another was lost.
+    fn give_up_the_stuck(&mut self, now: Instant) {
+        if self.detected.is_some_and(|(_, at)| now.duration_since(at) > self.deadlines.grace) {
+            for rank in 0..self.ends.len() {
                 self.end(rank, RankOutcome::Stuck, None, now);
+            }
+        }
+    }
+
+    /// Kills what is left of lost ranks, and sees how those that died did.
+    fn remove_the_lost(&mut self, seats: &mut [Seat]) {
+        for (end, seat) in self.ends.iter_mut().flatten().zip(seats) {
+            match &mut end.outcome {
+                RankOutcome::Died { signal, exit_code } => (*signal, *exit_code) = seat.dismiss(EXIT),
+                RankOutcome::Silent | RankOutcome::Stuck => drop(seat.dismiss(Duration::ZERO)),
+                RankOutcome::Reported(_) | RankOutcome::Failed(_) => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{environment::EnvironmentError, refusal::Refusal, secret::SecretError};
-use crate::evidence::StorageError;
+use crate::{evidence::StorageError, exit::Exit};
 
 /// Why the leader has no ranks.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +141,22 @@ pub enum RankError {
         /// What the system says.
         source: io::Error,
     },
+}
+
+impl RankError {
+    /// The process's exit status: unusable input, or a harness that could not do its work.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            // Another rank is at fault.
+            Self::Refused { rank: _, refusal: Refusal::GivenUp { .. } } => Exit::HarnessFailed,
+            Self::Environment(_) | Self::Secret(_) | Self::Refused { .. } => Exit::BadInput,
+            Self::Gpu { .. }
+            | Self::NoLeader { .. }
+            | Self::Impostor { .. }
+            | Self::Program(_)
+            | Self::System { .. } => Exit::HarnessFailed,
+        }
+    }
 }
 
 fn in_use(source: &io::Error) -> &'static str {

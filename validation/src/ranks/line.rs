@@ -6,7 +6,7 @@ use std::{
     net::TcpStream,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     thread,
@@ -35,6 +35,8 @@ struct Shared {
     changed: Condvar,
     /// The communicator in which a rank was lost last: asked for in loops.
     lost_in: AtomicU64,
+    /// The leader said that it is over: it may hang up from now on.
+    dismissed: AtomicBool,
 }
 
 /// What the leader has ruled in one communicator.
@@ -63,6 +65,7 @@ impl Line {
             rulings: Mutex::default(),
             changed: Condvar::new(),
             lost_in: AtomicU64::new(0),
+            dismissed: AtomicBool::new(false),
         }));
         let (sender, orders) = channel();
         let listening = line.clone();
@@ -80,7 +83,9 @@ impl Line {
     /// Says something to the leader. It is on its way when this returns.
     pub(super) fn say(&self, word: &Word) {
         let writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = send(&*writer, word) {
+        if let Err(error) = send(&*writer, word)
+            && !self.0.dismissed.load(Ordering::Acquire)
+        {
             self.end(&error.to_string());
         }
     }
@@ -125,8 +130,13 @@ impl Line {
                     if let Order::Prepare { generation, .. } = order {
                         self.rule(|rulings| *rulings = Rulings { generation, agreed: None, loss: None });
                     }
+                    let is_over = matches!(order, Order::Quit);
+                    self.0.dismissed.store(is_over, Ordering::Release);
                     // The other end is the main thread, which ends with the process.
                     let _ = orders.send(order);
+                    if is_over {
+                        return;
+                    }
                 }
             }
         }

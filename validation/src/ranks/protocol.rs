@@ -105,5 +105,5 @@ pub(super) enum Ended {
     /// The communicator is left.
     Parted,
     /// Something failed, and the communicator was given up.
-    Failed(RankFailure),
+    Failed(Box<RankFailure>),
 }

@@ -103,7 +103,7 @@ enum State<J: Join> {
     /// A communicator.
     Joined(J::Communicator),
     /// No longer or never of a communicator, and this is why.
-    Failed(RankFailure),
+    Failed(Box<RankFailure>),
 }
 
 impl<J: Join> Rank<J>
@@ -115,7 +115,7 @@ where
     }
 
     fn obey(&mut self, orders: &Receiver<Order>, work: &impl Work) {
-        // The other end is the listening thread, which ends only with the process.
+        // The other end is the listening thread, which ends after `Quit` or with the process.
         for order in orders {
             match order {
                 Order::Prepare { generation, step_deadline_ms, fault } => {
@@ -157,7 +157,7 @@ where
                 invitation
             }
             Err(error) => {
-                self.state = State::Failed(RankFailure::from(&error));
+                self.state = State::Failed(Box::new(RankFailure::from(&error)));
                 None
             }
         };
@@ -173,7 +173,7 @@ where
                 self.line.say(&Word::Joining { free_memory_before });
                 self.state = match self.join.join(invited, self.rank, invitations, patience) {
                     Ok(communicator) => State::Joined(communicator),
-                    Err(error) => State::Failed(RankFailure::from(&error)),
+                    Err(error) => State::Failed(Box::new(RankFailure::from(&error))),
                 };
             }
             other => self.state = other,
@@ -181,7 +181,7 @@ where
     }
 
     /// Does the task. Where that fails the communicator is given up.
-    fn perform(&mut self, work: &impl Work, task: &RawValue) -> Result<Box<RawValue>, RankFailure> {
+    fn perform(&mut self, work: &impl Work, task: &RawValue) -> Result<Box<RawValue>, Box<RankFailure>> {
         let mut communicator = self.take_communicator()?;
         // After a panic the communicator is dropped, so that nothing sees what was left half done.
         let done = catch_unwind(AssertUnwindSafe(|| work.perform(&mut communicator, task)));
@@ -202,15 +202,15 @@ where
         Err(self.explained(failure))
     }
 
-    fn part(&mut self) -> Result<(), RankFailure> {
+    fn part(&mut self) -> Result<(), Box<RankFailure>> {
         let parted = self.take_communicator()?.finalise();
         parted.map_err(|error| self.explained(RankFailure::from(&error)))
     }
 
-    fn take_communicator(&mut self) -> Result<J::Communicator, RankFailure> {
+    fn take_communicator(&mut self) -> Result<J::Communicator, Box<RankFailure>> {
         let failure = match std::mem::replace(&mut self.state, State::Alone) {
             State::Joined(communicator) => return Ok(communicator),
-            State::Failed(failure) => failure,
+            State::Failed(failure) => *failure,
             // The leader gives up waiting for invitations only if a rank is lost, and says so before it goes on.
             State::Invited { .. } | State::Alone => RankFailure {
                 kind: FailureKind::Lost,
@@ -223,11 +223,11 @@ where
     }
 
     /// A failure with the loss behind it, if the leader knows of one.
-    fn explained(&self, failure: RankFailure) -> RankFailure {
-        match (failure.kind, self.line.loss(self.generation)) {
+    fn explained(&self, failure: RankFailure) -> Box<RankFailure> {
+        Box::new(match (failure.kind, self.line.loss(self.generation)) {
             (FailureKind::Lost, Some(loss)) => RankFailure { message: loss.to_string(), loss: Some(loss), ..failure },
             (_, loss) => RankFailure { loss: failure.loss.or(loss), ..failure },
-        }
+        })
     }
 
     fn say_end(&self, order: u64, result: Ended) {

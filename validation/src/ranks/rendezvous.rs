@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    connection::{Connection, wait},
+    connection::{Connection, part, wait},
     error::WorldError,
     presence::Presence,
     protocol::{Challenge, Hello, VERSION, Verdict},
@@ -122,7 +122,7 @@ impl Rendezvous {
                 let mut all: Vec<_> =
                     arrived.chain(newcomers.into_iter().map(|newcomer| newcomer.connection)).collect();
                 all.iter_mut().for_each(|connection| connection.send(&told));
-                part(all);
+                part(&mut all, FAREWELL);
                 Err(error)
             }
         }
@@ -223,20 +223,16 @@ impl Rendezvous {
             Err(refusal) => {
                 // What it says of itself is told as such: it may have proved nothing.
                 let said: Option<Presence> = serde_json::from_str(hello.presence.get()).ok();
-                let name = said.map_or_else(|| "somebody".into(), |said| format!("rank {} of {}", said.rank, said.host));
+                let name =
+                    said.map_or_else(|| "somebody".into(), |said| format!("rank {} of {}", said.rank, said.host));
                 connection.send(&Verdict::Refused(refusal.clone()));
-                part(vec![connection]);
+                part(&mut [connection], FAREWELL);
                 Err(WorldError::Refused { who: format!("{name} ({from})"), refusal })
             }
         }
     }
 
-    fn examine(
-        &self,
-        hello: &Hello,
-        challenge: Nonce,
-        present: &[Option<&Presence>],
-    ) -> Result<Presence, Refusal> {
+    fn examine(&self, hello: &Hello, challenge: Nonce, present: &[Option<&Presence>]) -> Result<Presence, Refusal> {
         if hello.protocol != VERSION {
             return Err(Refusal::OtherProtocol { theirs: hello.protocol });
         }
@@ -251,12 +247,7 @@ impl Rendezvous {
 }
 
 /// Whether one that knows the secret may be one of these.
-fn check(
-    presence: &Presence,
-    program: &str,
-    device: Device,
-    present: &[Option<&Presence>],
-) -> Result<(), Refusal> {
+fn check(presence: &Presence, program: &str, device: Device, present: &[Option<&Presence>]) -> Result<(), Refusal> {
     let Presence { rank, world, pid: _, host: _, program: theirs, gpu } = presence;
     if theirs != program {
         return Err(Refusal::OtherProgram);
@@ -293,14 +284,45 @@ fn check(
     Ok(())
 }
 
-/// Lets the others read what was sent last: a connection that is closed with something unread loses it.
-fn part(mut connections: Vec<Connection>) {
-    let begin = Instant::now();
-    while begin.elapsed() < FAREWELL && connections.iter().any(|connection| !connection.is_closed()) {
-        wait(connections.iter(), None, SLICE);
-        for connection in &mut connections {
-            connection.flush();
-            while connection.take::<serde_json::Value>().is_some() {}
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ranks::RankGpu;
+
+    fn presence(rank: usize, gpu: Option<(&str, &str)>) -> Presence {
+        let gpu = gpu.map(|(name, uuid)| RankGpu { name: name.into(), uuid: uuid.into(), driver: "13.0".into() });
+        Presence { rank, world: 3, pid: 7, host: "here".into(), program: "abc".into(), gpu }
+    }
+
+    #[test]
+    fn each_way_not_to_belong_has_its_own_refusal() {
+        let here = presence(1, None);
+        let refusal = |newcomer: Presence, device| check(&newcomer, "abc", device, &[None, Some(&here), None]);
+        assert_eq!(refusal(presence(0, None), Device::Cpu), Ok(()));
+        assert_eq!(
+            refusal(presence(1, None), Device::Cpu),
+            Err(Refusal::Taken { rank: 1, pid: 7, host: "here".into() })
+        );
+        assert_eq!(refusal(presence(3, None), Device::Cpu), Err(Refusal::OutOfRange { rank: 3, world: 3 }));
+        let other = Presence { world: 2, ..presence(0, None) };
+        assert_eq!(refusal(other, Device::Cpu), Err(Refusal::OtherWorld { ours: 3, theirs: 2 }));
+        let other = Presence { program: "def".into(), ..presence(0, None) };
+        assert_eq!(refusal(other, Device::Cpu), Err(Refusal::OtherProgram));
+        assert!(matches!(refusal(presence(0, None), Device::Cuda), Err(Refusal::OtherDevice { .. })));
+        let gpu = presence(0, Some(("NVIDIA H100", "GPU-1")));
+        assert!(matches!(refusal(gpu, Device::Cpu), Err(Refusal::OtherDevice { .. })));
+    }
+
+    #[test]
+    fn gpus_are_of_one_model_and_each_is_used_once() {
+        let here = presence(0, Some(("NVIDIA H100", "GPU-1")));
+        let refusal = |gpu| check(&presence(2, Some(gpu)), "abc", Device::Cuda, &[Some(&here), None, None]);
+        assert_eq!(refusal(("NVIDIA H100", "GPU-2")), Ok(()));
+        let mixed = refusal(("NVIDIA H200", "GPU-2")).unwrap_err();
+        assert_eq!(
+            mixed.to_string(),
+            "this rank has an NVIDIA H200, but rank 0 has an NVIDIA H100: all must be of one model"
+        );
+        assert_eq!(refusal(("NVIDIA H100", "GPU-1")), Err(Refusal::GpuTaken { rank: 0, uuid: "GPU-1".into() }));
     }
 }

@@ -13,13 +13,14 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     agreement::Agreement,
+    connection::part,
     course::{Course, Errand},
     deadlines::Deadlines,
     end::{Detection, Performed, RankEnd, RankOutcome},
     error::WorldError,
     presence::Presence,
-    process::{RankProcess, Start},
-    protocol::Order,
+    process::{RankProcess, Start, parts},
+    protocol::{Order, Word},
     rendezvous::{Member, Rendezvous},
     secret::Secret,
 };
@@ -236,7 +237,7 @@ impl World {
             if let Some(member) = &mut seat.member {
                 member.connection.begin_listening();
                 // Signs of life; whatever else it is belongs to nothing any more.
-                while member.connection.take::<super::protocol::Word>().is_some() {}
+                while member.connection.take::<Word>().is_some() {}
                 if member.connection.is_closed() {
                     seat.dismiss(Duration::ZERO);
                 }
@@ -283,8 +284,8 @@ impl World {
     ) -> Result<Performed<R>, WorldError> {
         let since = course.since();
         let elapsed_ms = |at: Instant| at.saturating_duration_since(since).as_millis() as u64;
-        let (firing, detected, ends) = course.into_parts();
-        let ends = ends.into_iter().zip(&self.seats).enumerate().map(|(rank, (end, seat))| {
+        let (firing, detected) = (course.firing(), course.detected());
+        let ends = course.into_ends().zip(&self.seats).enumerate().map(|(rank, (end, seat))| {
             let outcome = match end.outcome {
                 RankOutcome::Reported(report) => RankOutcome::Reported(read(rank, &report)?),
                 RankOutcome::Failed(failure) => RankOutcome::Failed(failure),
@@ -302,7 +303,7 @@ impl World {
         });
         Ok(Performed {
             ends: ends.collect::<Result<_, WorldError>>()?,
-            firing: firing.map(|(at, _)| at),
+            firing,
             loss: detected.map(|(loss, at)| Detection { loss, elapsed_ms: elapsed_ms(at) }),
         })
     }
@@ -310,10 +311,14 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        let begin = Instant::now();
         for seat in &mut self.seats {
             seat.send(&Order::Quit);
         }
-        let begin = Instant::now();
+        let members = self.seats.iter_mut().filter_map(|seat| seat.member.take());
+        let mut connections: Vec<_> = members.map(|member| member.connection).collect();
+        part(&mut connections, self.deadlines.grace);
+        drop(connections);
         for seat in &mut self.seats {
             seat.dismiss(self.deadlines.grace.saturating_sub(begin.elapsed()));
         }
@@ -333,6 +338,6 @@ impl Seat {
     pub(super) fn dismiss(&mut self, limit: Duration) -> (Option<i32>, Option<i32>) {
         let status = self.process.take().and_then(|mut process| process.wait(limit).or_else(|| process.end()));
         self.member = None;
-        super::process::parts(status)
+        parts(status)
     }
 }
