@@ -222,8 +222,9 @@ fn survivor_defects(settings: &MultiGpuSettings, facts: &FaultFacts, survivor: &
             }
         }
     }
-    // A negated comparison: a time that is no number is no detection in time.
-    if !(*seconds <= settings.detection_s as f64) {
+    // A time that is no number is none in time.
+    let in_time = *seconds <= settings.detection_s as f64;
+    if !in_time {
         defects.push(format!("took {seconds:.1} s to say so, at most {} s are allowed", settings.detection_s));
     }
     if let (Some(before), Some(after)) = (free_memory_before, free_memory_after)

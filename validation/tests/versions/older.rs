@@ -59,7 +59,7 @@ fn records(name: &str) -> Vec<Record> {
 #[test]
 fn records_of_format_1_are_read_and_judged_as_they_were() {
     let mut seen = BTreeMap::new();
-    for name in ["records_1.jsonl", "records_1_goldens.jsonl", "records_1_times.jsonl"] {
+    for name in ["records_1.jsonl", "records_1_goldens.jsonl", "records_1_times.jsonl", "records_1_ranks.jsonl"] {
         for record in records(name) {
             *seen.entry((record.cell.suite.name(), record.verdict.word())).or_insert(0) += 1;
             match &record.outcome {
@@ -76,6 +76,7 @@ fn records_of_format_1_are_read_and_judged_as_they_were() {
         ("backward_compat", "skip"),
         ("determinism", "pass"),
         ("determinism", "skip"),
+        ("multi_gpu", "pass"),
         ("performance", "pass"),
     ];
     assert_eq!(seen.into_keys().collect::<Vec<_>>(), suites);

@@ -85,7 +85,10 @@ impl Placed {
         let receive = transfer.receive_offset..transfer.receive_offset + received;
         let end = (send.end.max(receive.end) + GUARD_BYTES).next_multiple_of(GUARD_BYTES);
         let used = match arrangement {
-            Arrangement::InPlace => vec![send.start.min(receive.start)..send.end.max(receive.end)],
+            Arrangement::InPlace => {
+                let both = send.start.min(receive.start)..send.end.max(receive.end);
+                vec![both]
+            }
             Arrangement::Apart | Arrangement::Misaligned if collective.receives(rank, ROOT) => vec![send, receive],
             Arrangement::Apart | Arrangement::Misaligned => vec![send],
         };
