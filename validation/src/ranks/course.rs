@@ -109,10 +109,10 @@ impl Course {
         self.remove_the_lost(seats);
     }
 
-    /// Has ranks that did their part leave the communicator of those that did not.
+    /// Has whoever is left leave the communicator, and say how much memory is free then. Those that gave it up already are
+    /// asked again: as long as a lost rank's process was there, it held memory of theirs that was mapped into it.
     pub(super) fn settle(&mut self, order: u64, seats: &mut [Seat]) {
-        let mut unsettled: Vec<usize> =
-            (0..seats.len()).filter(|&rank| self.reported(rank) && seats[rank].member.is_some()).collect();
+        let mut unsettled: Vec<usize> = (0..seats.len()).filter(|&rank| seats[rank].member.is_some()).collect();
         for &rank in &unsettled {
             seats[rank].send(&Order::Abandon { order });
         }
@@ -198,7 +198,7 @@ impl Course {
                 let now = Instant::now();
                 match word {
                     Word::Beat => {}
-                    Word::Joining { free_memory_before } => seat.free_memory_before = free_memory_before,
+                    Word::Prepared { free_memory_before } => seat.free_memory_before = free_memory_before,
                     Word::Ended { order, result, free_memory_after } if order == self.order => {
                         self.hear_end(rank, result, free_memory_after, now);
                     }

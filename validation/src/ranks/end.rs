@@ -42,9 +42,9 @@ pub struct RankEnd<R> {
     pub outcome: RankOutcome<R>,
     /// When, in milliseconds since the fault was carried out, or without one since the task was given.
     pub elapsed_ms: u64,
-    /// Bytes free on its GPU before it joined the communicator.
+    /// Bytes free on its GPU before it became part of the communicator.
     pub free_memory_before: Option<u64>,
-    /// Bytes free on its GPU after it left the communicator; `None` where it did not leave it.
+    /// Bytes free on its GPU after it left the communicator and lost ranks were removed; `None` where it did not leave it.
     pub free_memory_after: Option<u64>,
 }
 

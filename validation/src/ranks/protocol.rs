@@ -90,8 +90,8 @@ pub(super) enum Word {
     Entered { generation: u64, at: Announcement },
     /// It is through with the step that it came to last.
     Left { generation: u64 },
-    /// It is about to join the others. Bytes that are free on its GPU.
-    Joining { free_memory_before: Option<u64> },
+    /// It is part of nothing any more. Bytes that are free on its GPU.
+    Prepared { free_memory_before: Option<u64> },
     /// How an order ended; an order that was not carried out because joining failed ends as that did.
     Ended { order: u64, result: Ended, free_memory_after: Option<u64> },
 }

@@ -121,6 +121,7 @@ where
                 Order::Prepare { generation, step_deadline_ms, fault } => {
                     // Whatever it was part of is dropped first.
                     self.state = State::Alone;
+                    self.line.say(&Word::Prepared { free_memory_before: self.join.free_memory() });
                     self.generation = generation;
                     let saboteur = Saboteur::new(self.line.referee(generation), fault);
                     let keeps = saboteur.keeps_invitation(INITIALISATION);
@@ -169,8 +170,6 @@ where
     fn join(&mut self, invitations: &[Option<Invitation>]) {
         match std::mem::replace(&mut self.state, State::Alone) {
             State::Invited { invited, patience } => {
-                let free_memory_before = self.join.free_memory();
-                self.line.say(&Word::Joining { free_memory_before });
                 self.state = match self.join.join(invited, self.rank, invitations, patience) {
                     Ok(communicator) => State::Joined(communicator),
                     Err(error) => State::Failed(Box::new(RankFailure::from(&error))),
