@@ -5,3 +5,4 @@
 #include "compare.cu"
 #include "copy.cu"
 #include "delay.cu"
+#include "pattern.cu"

@@ -4,6 +4,9 @@
 //! deadline. It never waits for ever: where a rank was lost, every wait of every other rank ends with a [`Loss`], which
 //! says which rank, in which step. Who finds that out is the [`Referee`], as NCCL itself cannot tell.
 
+mod host_memory;
+mod mesh;
+
 use std::{
     fmt,
     sync::Arc,
@@ -12,10 +15,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    host_memory::HostMemory,
+    mesh::{Mesh, MeshPoint},
+};
 use crate::{
     collective::{Collective, Transfer},
     cuda::CudaError,
     dtype::DType,
+    nccl::NcclError,
 };
 
 /// What ranks are about to do together. All of them must say the same before any of them begins.
@@ -179,6 +187,9 @@ pub enum CommunicatorError {
         /// What NCCL says, with the name of its code.
         message: String,
     },
+    /// NCCL cannot be used, or was asked for what it cannot do.
+    #[error(transparent)]
+    NcclUnusable(#[from] NcclError),
     /// Another rank cannot be talked to.
     #[error("{at}: the connection to rank {rank}: {message}")]
     Connection {

@@ -5,7 +5,7 @@
 //! results must be ([`mod@reference`], [`compare`]), the operators themselves ([`operators`]), and the machines that run
 //! them ([`cpu`], [`cuda`]) behind one trait ([`session`]), and how long that takes ([`timing`]). What a call does to a
 //! GPU is counted ([`mod@census`], [`cupti`]). Several ranks do things together through a [`communicator`], which offers
-//! [`collective`]s. A shared library can take the place of their implementations
+//! [`collective`]s on data that is known beforehand; on GPUs it is [`nccl`] that moves them. A shared library can take the place of their implementations
 //! ([`subject`]). NVIDIA's optional libraries are found at run time ([`library`]).
 //!
 //! This crate knows nothing of YAML, processes or reports.
@@ -21,6 +21,7 @@ pub mod distribution;
 pub mod dtype;
 mod generate;
 pub mod library;
+pub mod nccl;
 pub mod operator;
 pub mod operators;
 pub mod parameters;

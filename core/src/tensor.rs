@@ -22,7 +22,7 @@ const GUARD_PATTERN: u8 = 0xA5;
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
-struct Line([u8; ALIGNMENT_BYTES]);
+pub(crate) struct Line([u8; ALIGNMENT_BYTES]);
 
 /// Zeroed lines. Where there is no memory the process ends as it does for a `Vec`: with the number of bytes asked for.
 fn allocate(lines: usize) -> Vec<Line> {

@@ -12,6 +12,9 @@
 //! | compile | [`Sources`] of the CPU       | a shared library             | `compiler`    |
 //! | compile | [`Sources`] of CUDA          | an image of kernels          | `nvcc`        |
 //!
+//! A [`RankFault`] is the other kind of defect: one that a running rank meets. Here are only the names; the rank's own
+//! process carries it out.
+//!
 //! Nothing here runs what it compiles, and nothing here knows a suite but by its name.
 
 mod catalogue;
@@ -22,6 +25,7 @@ mod kind;
 mod mutant;
 mod nvcc;
 mod patch;
+mod rank_fault;
 mod sources;
 mod suite;
 
@@ -32,6 +36,7 @@ pub use kind::{Kind, UnknownKind};
 pub use mutant::{Control, Mutant};
 pub use nvcc::{MissingNvcc, Nvcc};
 pub use patch::PatchError;
+pub use rank_fault::{Moment, RankFault, ScheduledFault, UnknownRankFault};
 pub use sources::Sources;
 pub use suite::{Suite, UnknownSuite};
 

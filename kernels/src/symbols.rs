@@ -1,7 +1,7 @@
 //! Names of the kernels in the image.
 
 /// Every kernel. A launcher that asks for another name has a typing error, not an old image.
-pub const ALL: [&str; 31] = [
+pub const ALL: [&str; 41] = [
     "resample_f32_f32",
     "resample_f16_f32",
     "resample_bf16_f32",
@@ -33,6 +33,16 @@ pub const ALL: [&str; 31] = [
     "count_differences",
     "copy_words",
     "delay_nanoseconds",
+    "pattern_fill_f32",
+    "pattern_fill_f16",
+    "pattern_fill_bf16",
+    "pattern_fill_i32",
+    "pattern_fill_i64",
+    "pattern_check_f32",
+    "pattern_check_f16",
+    "pattern_check_bf16",
+    "pattern_check_i32",
+    "pattern_check_i64",
 ];
 
 /// The kernels of one operator: its name begins theirs.
@@ -46,7 +56,8 @@ mod tests {
 
     #[test]
     fn operators_share_no_kernel_and_an_unknown_one_has_none() {
-        let counts = ["resample", "fuse", "voxelize", "count", "copy", "delay"].map(|operator| of(operator).count());
+        let counts =
+            ["resample", "fuse", "voxelize", "count", "copy", "delay", "pattern"].map(|operator| of(operator).count());
         assert_eq!(counts.iter().sum::<usize>(), ALL.len());
         assert!(counts.iter().all(|&count| count > 0));
         assert_eq!(of("vox").count(), 0);

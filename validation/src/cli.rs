@@ -132,6 +132,17 @@ pub struct WorkerArguments {
     pub kernels_hash: Option<String>,
 }
 
+/// What a rank runs on, and what it runs. Which rank it is, and where its leader listens, say the variables of its launcher.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RankArguments {
+    /// What it runs on: cpu or cuda.
+    #[arg(long, value_name = "DEVICE", value_parser = device)]
+    pub device: Device,
+    /// What a worker of the same run is given.
+    #[command(flatten)]
+    pub worker: WorkerArguments,
+}
+
 /// Which mutants are run, and how often.
 #[derive(Debug, Clone, clap::Args)]
 pub struct MutantsArguments {

@@ -9,7 +9,7 @@ mod panics;
 
 use std::os::unix::net::UnixStream;
 
-pub(crate) use self::confinement::{confine, without_memory_limit};
+pub(crate) use self::confinement::{confine, without_inherited_limit, without_memory_limit};
 pub use self::{
     confinement::ConfinementError,
     fresh_process::{FreshProcessError, digest_in_fresh_process},

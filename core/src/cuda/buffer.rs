@@ -58,20 +58,38 @@ impl DeviceBuffer {
         self.context.synchronize()
     }
 
+    /// The address of the byte at `offset`, from which `bytes` bytes belong to the buffer.
+    ///
+    /// # Panics
+    /// If they reach past the end.
+    pub fn address_of(&self, offset: usize, bytes: usize) -> CUdeviceptr {
+        let fits = offset.checked_add(bytes).is_some_and(|end| end <= self.bytes);
+        assert!(fits, "{bytes} bytes at {offset} reach past the end of {}", self.bytes);
+        self.pointer + offset as u64
+    }
+
     /// Copies the front of the buffer into all of `destination`, and waits for it. Work on non-blocking streams must
     /// have been waited for.
     ///
     /// # Panics
     /// If `destination` is longer than the buffer.
     pub fn read(&self, destination: &mut [u8]) -> Result<(), CudaError> {
-        assert!(destination.len() <= self.bytes, "{} bytes asked of {}", destination.len(), self.bytes);
-        if destination.is_empty() {
+        self.read_at(0, destination)
+    }
+
+    /// As [`DeviceBuffer::read`], from the byte at `offset` on.
+    ///
+    /// # Panics
+    /// If that reaches past the end.
+    pub fn read_at(&self, offset: usize, destination: &mut [u8]) -> Result<(), CudaError> {
+        let bytes = destination.len();
+        let source = self.address_of(offset, bytes);
+        if bytes == 0 {
             return Ok(());
         }
         self.context.bind()?;
-        let bytes = destination.len();
-        // SAFETY: the source is at least as long as the destination.
-        unsafe { result::memcpy_dtoh_sync(destination, self.pointer) }
+        // SAFETY: the source lies within the buffer.
+        unsafe { result::memcpy_dtoh_sync(destination, source) }
             .during(|| format!("copying {bytes} bytes from the GPU"))
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use cudarc::driver::{
     result::{self, stream::StreamKind},
-    sys::{self, CUdeviceptr, CUevent_wait_flags, CUlaunchConfig, CUstream, CUstreamCaptureMode},
+    sys::{self, CUdeviceptr, CUevent_wait_flags, CUlaunchConfig, CUresult, CUstream, CUstreamCaptureMode},
 };
 
 use super::{Context, CudaError, Event, Graph, Kernel, KernelArgument, Launch, error::During};
@@ -40,6 +40,16 @@ impl Stream {
         unsafe { result::stream::synchronize(self.raw) }.during(|| "waiting for a stream".into())
     }
 
+    /// Whether everything enqueued so far is done; reports an error that any of it met. It does not wait.
+    pub fn is_done(&self) -> Result<bool, CudaError> {
+        self.context.bind()?;
+        // SAFETY: the stream lives until `Drop`.
+        match unsafe { sys::cuStreamQuery(self.raw) } {
+            CUresult::CUDA_ERROR_NOT_READY => Ok(false),
+            status => status.result().during(|| "asking whether a stream is done".into()).map(|()| true),
+        }
+    }
+
     /// Has work that is enqueued here from now on wait for `event`.
     pub fn wait_for(&self, event: &Event) -> Result<(), CudaError> {
         self.context.bind()?;
@@ -61,6 +71,21 @@ impl Stream {
         // SAFETY: passed on to the caller.
         unsafe { result::memset_d8_async(address, pattern, bytes, self.raw) }
             .during(|| format!("enqueueing a memset of {bytes} bytes"))
+    }
+
+    /// Enqueues a copy of all of `source` to the GPU.
+    ///
+    /// # Safety
+    /// As many bytes as `source` has must be allocated at `address` on this stream's GPU, and both must live until the
+    /// work is done, without any other use.
+    pub unsafe fn copy_from_host(&self, address: CUdeviceptr, source: &[u8]) -> Result<(), CudaError> {
+        if source.is_empty() {
+            return Ok(());
+        }
+        self.context.bind()?;
+        // SAFETY: passed on to the caller.
+        unsafe { result::memcpy_htod_async(address, source, self.raw) }
+            .during(|| format!("enqueueing a copy of {} bytes to the GPU", source.len()))
     }
 
     /// Enqueues a kernel on a one-dimensional grid.
@@ -146,5 +171,20 @@ mod tests {
         let error = stream.capture(|_| Err(CudaError::UnknownKernel("none".into()))).err().unwrap();
         assert!(matches!(error, CudaError::UnknownKernel(_)));
         stream.synchronize().unwrap();
+    }
+
+    #[test]
+    #[ignore = "needs an NVIDIA GPU"]
+    fn a_stream_is_done_once_its_work_is() {
+        let _alone = crate::cuda::alone();
+        let device = crate::cuda::Device::open(0).unwrap();
+        let stream = Stream::new(device.context()).unwrap();
+        assert!(stream.is_done().unwrap());
+        let kernel = device.kernels().kernel("delay_nanoseconds").unwrap();
+        // SAFETY: the argument is that of the kernel.
+        unsafe { stream.launch(kernel, Launch::plain(1, 1), &[&200_000_000_u64]) }.unwrap();
+        assert!(!stream.is_done().unwrap());
+        stream.synchronize().unwrap();
+        assert!(stream.is_done().unwrap());
     }
 }

@@ -79,6 +79,12 @@ pub(crate) fn without_memory_limit<T>(limits: Limits, work: impl FnOnce() -> T) 
     Ok(result)
 }
 
+/// Gives this process as much memory as there is: what another process limited itself to is inherited, but not meant for
+/// it.
+pub(crate) fn without_inherited_limit() -> Result<(), ConfinementError> {
+    limit_memory(None)
+}
+
 /// Moves the socket from descriptor 0 to one that no code under test knows, and leaves /dev/null there.
 fn take_connection() -> Result<UnixStream, ConfinementError> {
     let standard_input = io::stdin();

@@ -1,0 +1,41 @@
+//! What a rank says of itself when it arrives.
+
+use std::{fs, io, process};
+
+use serde::{Deserialize, Serialize};
+
+/// One rank's process and what it runs on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// The rank.
+    pub rank: usize,
+    /// How many ranks it takes part with.
+    pub world: usize,
+    /// The process.
+    pub pid: u32,
+    /// The machine.
+    pub host: String,
+    /// BLAKE3 of the program's file, in hexadecimal: ranks of different builds are not compared.
+    pub program: String,
+    /// Its GPU, if it uses one.
+    pub gpu: Option<RankGpu>,
+}
+
+/// The GPU of one rank.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RankGpu {
+    /// Product name.
+    pub name: String,
+    /// UUID as the driver prints it.
+    pub uuid: String,
+    /// Version of CUDA that the driver supports, such as `13.0`.
+    pub driver: String,
+}
+
+impl Presence {
+    /// This process.
+    pub(super) fn here(rank: usize, world: usize, program: String, gpu: Option<RankGpu>) -> io::Result<Self> {
+        let host = fs::read_to_string("/proc/sys/kernel/hostname")?.trim().to_owned();
+        Ok(Self { rank, world, pid: process::id(), host, program, gpu })
+    }
+}
