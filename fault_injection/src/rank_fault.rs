@@ -101,9 +101,7 @@ impl FromStr for RankFault {
     type Err = UnknownRankFault;
 
     fn from_str(word: &str) -> Result<Self, UnknownRankFault> {
-        Self::all()
-            .find(|known| known.to_string() == word)
-            .ok_or_else(|| UnknownRankFault { word: word.to_owned() })
+        Self::all().find(|known| known.to_string() == word).ok_or_else(|| UnknownRankFault { word: word.to_owned() })
     }
 }
 

@@ -111,7 +111,7 @@ RoboCache validation, commit $commit, packed $(date -u +%Y-%m-%dT%H:%MZ)
     ./run.sh machine             what this machine has, and why something cannot be used
     sbatch --array=1-8 slurm_matrix.sbatch
                                  eight shards of the profile under Slurm; its first lines say more
-    ./mpirun_matrix.sh --help    shards or ranks on several hosts with Open MPI
+    ./mpirun_matrix.sh --help    shards on several hosts with Open MPI
 
 Needs Linux on $(uname -m) with ${glibc/_/ } or newer, bash, and for CUDA cells an NVIDIA driver R580 or newer. NCCL and CUPTI
 are found in LD_LIBRARY_PATH, the CUDA toolkit, or Python's site-packages; ROBOCACHE_NCCL and ROBOCACHE_CUPTI name

@@ -24,8 +24,8 @@ use validation::{
     cell::Device,
     exit::Exit,
     ranks::{
-        Deadlines, FailureKind, LocalRanks, Performed, RankFailure, RankOutcome, Refusal, SECRET_VARIABLE, Secret, Work,
-        WorkError, World, WorldError, serve,
+        Deadlines, FailureKind, LocalRanks, Performed, RankFailure, RankOutcome, Refusal, SECRET_VARIABLE, Secret,
+        Work, WorkError, World, WorldError, serve,
     },
 };
 

@@ -231,13 +231,7 @@ impl Course {
         self.end(rank, outcome, free_memory_after, now);
     }
 
-    fn end(
-        &mut self,
-        rank: usize,
-        outcome: RankOutcome<Box<RawValue>>,
-        free_memory_after: Option<u64>,
-        at: Instant,
-    ) {
+    fn end(&mut self, rank: usize, outcome: RankOutcome<Box<RawValue>>, free_memory_after: Option<u64>, at: Instant) {
         self.ends[rank].get_or_insert(End { outcome, at, free_memory_after });
     }
 

@@ -125,6 +125,7 @@ fn written(invitation: &impl Serialize) -> Result<Invitation, CommunicatorError>
 
 fn read<T: DeserializeOwned>(invitations: &[Option<Invitation>], rank: usize) -> Result<T, CommunicatorError> {
     let unusable = |message: String| CommunicatorError::Connection { at: INITIALISATION, rank, message };
-    let invitation = invitations.get(rank).and_then(Option::as_ref).ok_or_else(|| unusable("it invited nobody".into()))?;
+    let invitation =
+        invitations.get(rank).and_then(Option::as_ref).ok_or_else(|| unusable("it invited nobody".into()))?;
     serde_json::from_str(invitation.get()).map_err(|error| unusable(format!("its invitation: {error}")))
 }

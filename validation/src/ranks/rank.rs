@@ -30,12 +30,7 @@ use super::{
     secret::Secret,
     work::Work,
 };
-use crate::{
-    cell::Device,
-    evidence::Program,
-    supervisor::panic_message,
-    worker::without_inherited_limit,
-};
+use crate::{cell::Device, evidence::Program, supervisor::panic_message, worker::without_inherited_limit};
 
 /// Makes this process a rank, and does `work` until the leader says that it is over. Call it on the main thread.
 ///
@@ -57,7 +52,8 @@ pub fn serve(work: &impl Work, device: Device, kernels: Option<&KernelFile>) -> 
     let program = Program::current()?.hash;
     let master = place.rendezvous()?;
     let arrive = |gpu| {
-        let presence = Presence::here(rank, place.world, program, gpu).map_err(|error| system("say who it is", error))?;
+        let presence =
+            Presence::here(rank, place.world, program, gpu).map_err(|error| system("say who it is", error))?;
         let stream = meet(master, &secret, &presence)?;
         let host = stream.local_addr().map_err(|error| system("use its connection", error))?.ip();
         let (line, orders) = Line::start(rank, stream).map_err(|error| system("start its threads", error))?;

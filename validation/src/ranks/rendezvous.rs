@@ -223,7 +223,8 @@ impl Rendezvous {
             Err(refusal) => {
                 // What it says of itself is told as such: it may have proved nothing.
                 let said: Option<Presence> = serde_json::from_str(hello.presence.get()).ok();
-                let name = said.map_or_else(|| "somebody".into(), |said| format!("rank {} of {}", said.rank, said.host));
+                let name =
+                    said.map_or_else(|| "somebody".into(), |said| format!("rank {} of {}", said.rank, said.host));
                 connection.send(&Verdict::Refused(refusal.clone()));
                 part(vec![connection]);
                 Err(WorldError::Refused { who: format!("{name} ({from})"), refusal })
@@ -231,12 +232,7 @@ impl Rendezvous {
         }
     }
 
-    fn examine(
-        &self,
-        hello: &Hello,
-        challenge: Nonce,
-        present: &[Option<&Presence>],
-    ) -> Result<Presence, Refusal> {
+    fn examine(&self, hello: &Hello, challenge: Nonce, present: &[Option<&Presence>]) -> Result<Presence, Refusal> {
         if hello.protocol != VERSION {
             return Err(Refusal::OtherProtocol { theirs: hello.protocol });
         }
@@ -251,12 +247,7 @@ impl Rendezvous {
 }
 
 /// Whether one that knows the secret may be one of these.
-fn check(
-    presence: &Presence,
-    program: &str,
-    device: Device,
-    present: &[Option<&Presence>],
-) -> Result<(), Refusal> {
+fn check(presence: &Presence, program: &str, device: Device, present: &[Option<&Presence>]) -> Result<(), Refusal> {
     let Presence { rank, world, pid: _, host: _, program: theirs, gpu } = presence;
     if theirs != program {
         return Err(Refusal::OtherProgram);
