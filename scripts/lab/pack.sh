@@ -7,7 +7,8 @@ usage() {
 usage: scripts/lab/pack.sh [options]
 
 Builds the release program and makes a folder that can be copied anywhere: the program, matrix.yaml, the golden
-corpus, recordings, and run.sh, which runs the profile `lab` and packs up the evidence.
+corpus, recordings, run.sh, which runs the profile `lab` and packs up the evidence, and slurm_matrix.sbatch and
+mpirun_matrix.sh, which do so on many machines.
 
   --into DIR         make the folder in DIR (default: .lab in the workspace)
   --name NAME        call it NAME (default: robocache-COMMIT, with -dirty if files are uncommitted)
@@ -80,7 +81,7 @@ if ! LC_ALL=C grep -qaP '\x50\xED\x55\xBA' "$folder/validation"; then
 fi
 
 cp matrix.yaml "$folder/"
-cp scripts/lab/run.sh "$folder/"
+cp scripts/lab/{run.sh,slurm_matrix.sbatch,mpirun_matrix.sh} "$folder/"
 for licence in LICENSE-*; do
     if [[ -f $licence ]]; then cp "$licence" "$folder/"; fi
 done
@@ -108,6 +109,9 @@ RoboCache validation, commit $commit, packed $(date -u +%Y-%m-%dT%H:%MZ)
     ./run.sh                     run the profile "lab"; evidence goes to ./bench_artifacts and a .tar.gz beside it
     ./run.sh --profile quick     another profile; all arguments go to the program (./validation --help)
     ./run.sh machine             what this machine has, and why something cannot be used
+    sbatch --array=1-8 slurm_matrix.sbatch
+                                 eight shards of the profile under Slurm; its first lines say more
+    ./mpirun_matrix.sh --help    shards on several hosts with Open MPI
 
 Needs Linux on $(uname -m) with ${glibc/_/ } or newer, bash, and for CUDA cells an NVIDIA driver R580 or newer. NCCL and CUPTI
 are found in LD_LIBRARY_PATH, the CUDA toolkit, or Python's site-packages; ROBOCACHE_NCCL and ROBOCACHE_CUPTI name

@@ -9,6 +9,7 @@ use crate::{
     bundle::{MinimizeArguments, PostmortemArguments, ReplayArguments},
     cell::Device,
     golden::GoldenCommand,
+    shard::Shard,
 };
 
 /// What the program is asked to do.
@@ -54,6 +55,11 @@ pub enum Command {
     /// The result is a new bundle of at most 1 MiB. Exit status 0 says that it was written; 1, 6 and 0 with the words
     /// "not minimised" that the bundle does not fail here as it did.
     Minimize(MinimizeArguments),
+    /// Sum up the runs of all shards of one selection, wherever they ran, as one run would have ended.
+    ///
+    /// Exit status: as of one run of all cells; 3 INCOMPLETE also where a shard, or the verdicts of some of its cells, are
+    /// missing; 2 where the runs do not belong together.
+    Collect(CollectArguments),
     /// Draft a postmortem from a bundle: facts are filled in, headings left for people.
     Postmortem(PostmortemArguments),
     /// Write the goldens of a release, or look at those of earlier ones.
@@ -99,6 +105,20 @@ pub enum Command {
     /// Measure for a gate at the other end of standard input.
     #[command(hide = true)]
     Measure(MeasureArguments),
+}
+
+/// Which runs are summed up as one.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CollectArguments {
+    /// The runs: their folders or their names.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<String>,
+    /// Write JUnit XML with the cells of all runs into this file.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// The folder of evidence in which runs that are given by name are looked for.
+    #[arg(long, value_name = "DIR", env = "ROBOCACHE_OUTPUT")]
+    pub output: Option<PathBuf>,
 }
 
 /// What a worker runs.
@@ -178,7 +198,7 @@ pub struct MeasureArguments {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct GateArguments {
     /// Compare this program with another one, or with a git revision, which is built first, instead of recording times.
-    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume", "list", "subject", "kernels"])]
+    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume", "shard", "list", "subject", "kernels"])]
     pub against: Option<String>,
     /// Slow this program down by a fraction, such as 0.03, to see that the comparison notices.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = fraction, requires = "against")]
@@ -203,7 +223,7 @@ fn fraction(text: &str) -> Result<f64, String> {
 #[derive(Debug, Clone, clap::Args)]
 pub struct BenchArguments {
     /// Run nothing, and write docs/perf_numbers.md beside the matrix from these runs: their folders or their names.
-    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["profile", "resume", "list", "exact", "skip", "subject", "kernels"])]
+    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["profile", "resume", "shard", "list", "exact", "skip", "subject", "kernels"])]
     pub render: Vec<String>,
     /// What to compare this program with.
     #[command(flatten)]
@@ -240,6 +260,11 @@ pub struct RunArguments {
     /// Finish a run that was killed: its folder, its id, or `latest`.
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
     pub resume: Option<String>,
+    /// Run only a part of the selected cells, such as 2/3, the second of three: each cell is in exactly one of them.
+    ///
+    /// Which one follows from its name alone, so any machines can share a profile. `validation collect` sums the runs up.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
     /// The arguments of every Rust test program.
     #[command(flatten)]
     pub selection: libtest_mimic::Arguments,

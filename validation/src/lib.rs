@@ -17,6 +17,7 @@
 pub mod bundle;
 pub mod cell;
 pub mod cli;
+mod collection;
 pub mod dataset;
 pub mod evidence;
 pub mod execution;
@@ -36,6 +37,7 @@ pub mod protocol;
 pub mod ranks;
 pub mod report;
 mod selection;
+pub mod shard;
 mod shell;
 mod stop;
 mod subject;
@@ -85,12 +87,13 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
 
     // Parse and expand: every mistake is found before anything runs.
     let (locations, matrix, machine, plan, kernels) = plan(registry, ask)?;
-    let selected = selection::select(&plan, &arguments.selection);
+    let all = selection::select(&plan, &arguments.selection);
+    let selected = selection::in_shard(&all, arguments.shard);
     if arguments.selection.list {
         selection::list(&selected, io::stdout());
         return Ok(Exit::Passed);
     }
-    if selected.is_empty() {
+    if all.is_empty() {
         return match empty_selection {
             EmptySelection::IsAccepted => Ok(Exit::Passed),
             EmptySelection::IsRefused => Err(Stop::NothingSelected { profile: profile.clone() }),
@@ -99,7 +102,14 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
 
     // Execute, judge, append: a cell is shown when its record is durable.
     interrupt::install()?;
-    let run = evidence::open(&locations.output, &matrix, (*kind, profile), &machine, (arguments, kernels.as_ref()))?;
+    let run = evidence::open(
+        &locations.output,
+        &matrix,
+        (*kind, profile),
+        &machine,
+        (arguments, kernels.as_ref()),
+        selected.len(),
+    )?;
     let mut workers = subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref());
     workers.extend(kernels::worker_arguments(kernels.as_ref()));
     let supervisor = execution::start_supervisor(&machine, *kind, &arguments.selection, workers)?;
@@ -108,11 +118,17 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     let execution = execution::execute(&run, jobs, &supervisor, manner)?;
     drop(supervisor);
 
+    // What a shard cannot run, or does not have, is no shortfall where another has cells that can run here.
+    let can_others_run = arguments.shard.is_some() && all.iter().any(|planned| planned.skip.is_none());
+    if let Some(shard) = arguments.shard.filter(|_| selected.is_empty()) {
+        report::print_line(format_args!("shard {shard} holds none of the {} selected cells", all.len()));
+    }
+
     // Render: from the records alone, those of an earlier part of a resumed run included.
     let asked = report::Asked {
         cells: selected.iter().map(|planned| planned.cell.name.as_str()).collect(),
         missing_requirements: &plan.missing_requirements,
-        may_all_be_skipped: *empty_selection == EmptySelection::IsAccepted,
+        may_all_be_skipped: *empty_selection == EmptySelection::IsAccepted || can_others_run,
     };
     report::publish(run, &asked, execution)
 }

@@ -11,6 +11,7 @@ use robocache_core::{cuda::KernelFile, registry::Registry};
 use crate::{
     Ask, Stop, bundle,
     cli::{BenchArguments, Cli, Command, RankArguments, WorkerArguments},
+    collection,
     exit::Exit,
     gate, golden,
     machine::Machine,
@@ -72,6 +73,7 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
         Some(Command::Subject { library }) => {
             shown(subject::look(&library).map(|description| print(&description)).map_err(Stop::from))
         }
+        Some(Command::Collect(arguments)) => shown(collection::collect(&arguments)),
         Some(Command::Mutants(arguments)) => shown(mutants::command(registry, &arguments)),
         Some(Command::Probe { subject, kernels }) => {
             // A search that a driver holds up must not outlive the program that waits for it. Without this, it may.

@@ -5,6 +5,7 @@ use std::io;
 use crate::{
     bundle::BundleError,
     cli::UnsupportedOption,
+    collection::CollectionError,
     evidence::{AppendError, LogError, RunError, StorageError},
     execution::ExecutionError,
     exit::Exit,
@@ -80,6 +81,9 @@ pub enum Stop {
     /// Runs cannot be published.
     #[error(transparent)]
     Numbers(#[from] NumbersError),
+    /// Runs cannot be summed up as one.
+    #[error(transparent)]
+    Collection(#[from] CollectionError),
     /// Mutants could not be run.
     #[error(transparent)]
     Mutants(#[from] MutantsError),
@@ -105,6 +109,7 @@ impl Stop {
             | Self::Kernels(_)
             | Self::NothingSelected { .. }
             | Self::Bundle(_)
+            | Self::Collection(_)
             | Self::Numbers(_) => Exit::BadInput,
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
             Self::Gate(error) => error.exit(),
@@ -140,6 +145,7 @@ impl Stop {
             | Self::Gate(_)
             | Self::Golden(_)
             | Self::Bundle(_)
+            | Self::Collection(_)
             | Self::Numbers(_)
             | Self::Mutants(_)
             | Self::System(_) => format!("\x1b[1;31merror\x1b[0m: {self}"),

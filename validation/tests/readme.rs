@@ -118,8 +118,9 @@ fn variants(operator: &dyn Operator) -> String {
 
 #[test]
 fn what_the_readme_links_to_exists() {
-    let documents = ["ARCHITECTURE.md", "evidence.md", "ops.md", "perf_numbers.md", "subject_abi.md"]
-        .map(|name| format!("docs/{name}"));
+    let documents =
+        ["ARCHITECTURE.md", "evidence.md", "many_machines.md", "ops.md", "perf_numbers.md", "subject_abi.md"]
+            .map(|name| format!("docs/{name}"));
     for document in documents.iter().map(String::as_str).chain(["README.md"]) {
         let text = fs::read_to_string(root().join(document)).unwrap();
         let folder = root().join(document).parent().unwrap().to_owned();

@@ -17,7 +17,7 @@ use super::{
     program::Program,
     storage::StorageError,
 };
-use crate::{machine::Machine, matrix::Kind, shell::quoted};
+use crate::{machine::Machine, matrix::Kind, shard::Shard, shell::quoted};
 
 /// The version of `environment.json`.
 pub const FORMAT: u32 = 1;
@@ -101,6 +101,9 @@ pub struct Filters {
     /// Cells that were left out in the same way.
     #[serde(default)]
     pub skip: Vec<String>,
+    /// Which part of them, where several processes share them; left out in JSON where one runs all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
 }
 
 /// What ran, on what, and what was asked.
@@ -119,6 +122,10 @@ pub struct Environment {
     pub subject: Option<Description>,
     /// The question.
     pub selection: Selection,
+    /// How many cells it is about; left out in JSON where that was not known at the start, as for the processes of
+    /// cargo-nextest, which share a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<u64>,
     /// The command line that asks it again, filters left out.
     pub invocation: String,
     /// BLAKE3 of the image of CUDA kernels, in hexadecimal: the embedded one, or that of `--kernels`.
@@ -155,6 +162,7 @@ impl Environment {
             subject: machine.subject.clone(),
             invocation: format!("validation --profile {}", quoted(&selection.profile)),
             selection,
+            cells: None,
             kernel_image: Fact::new(kernel_image),
             host: Host::look(),
             driver,

@@ -16,19 +16,21 @@ use crate::{
     shell::{quoted, this_program},
 };
 
-/// Opens the run that the arguments ask for, under `root`.
+/// Opens the run that the arguments ask for, under `root`, of so many cells.
 pub fn open(
     root: &Path,
     matrix: &Matrix,
     (kind, profile): (Kind, &str),
     machine: &Machine,
     (arguments, kernels): (&RunArguments, Option<&KernelFile>),
+    cells: usize,
 ) -> Result<Run, RunError> {
     let text = matrix.text().as_bytes();
     let filters = Filters {
         include: arguments.selection.filter.clone().into_iter().collect(),
         exact: arguments.selection.exact,
         skip: arguments.selection.skip.clone(),
+        shard: arguments.shard,
     };
     let selection = Selection { kind, ..Selection::new(profile, filters, text) };
     let mut environment = Environment::collect(Program::current()?, selection, machine, kernel_image(kernels));
@@ -36,7 +38,7 @@ pub fn open(
     match (&arguments.resume, NextestRun::current()) {
         (Some(which), _) => Run::resume(root, which, environment),
         (None, Some(shared)) => Run::join(root, &shared.name, environment, text),
-        (None, None) => Run::create(root, environment, text),
+        (None, None) => Run::create(root, Environment { cells: Some(cells as u64), ..environment }, text),
     }
 }
 

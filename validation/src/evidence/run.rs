@@ -325,7 +325,7 @@ fn write_beginning(folder: &Path, environment: &Environment, matrix: &[u8]) -> R
 }
 
 /// The environment of a run that was started, and whose matrix is still what it was.
-fn read_beginning(folder: &Path) -> Result<Environment, RunError> {
+pub(crate) fn read_beginning(folder: &Path) -> Result<Environment, RunError> {
     let path = folder.join(ENVIRONMENT);
     if !path.exists() {
         return Err(RunError::NeverStarted(folder.to_owned()));
@@ -341,6 +341,12 @@ fn read_beginning(folder: &Path) -> Result<Environment, RunError> {
 
 /// Fails if the records of the two would not answer the same question.
 fn check_continues(started: &Environment, now: &Environment) -> Result<(), RunError> {
+    let differences = differences(started, now);
+    if differences.is_empty() { Ok(()) } else { Err(RunError::Differs { run: started.run.clone(), differences }) }
+}
+
+/// What keeps the records of the two from answering the same question, a sentence each.
+pub(crate) fn differences(started: &Environment, now: &Environment) -> Vec<String> {
     let compared = [
         ("the kind of run", started.selection.kind.to_string(), now.selection.kind.to_string()),
         ("the profile", started.selection.profile.clone(), now.selection.profile.clone()),
@@ -350,12 +356,11 @@ fn check_continues(started: &Environment, now: &Environment) -> Result<(), RunEr
         ("the kernel image (its hash)", image(&started.kernel_image), image(&now.kernel_image)),
         ("the subject", describe_subject(started.subject.as_ref()), describe_subject(now.subject.as_ref())),
     ];
-    let differences: Vec<String> = compared
+    compared
         .into_iter()
         .filter(|(_, then, now)| then != now)
         .map(|(what, then, now)| format!("{what} was {then} and is now {now}"))
-        .collect();
-    if differences.is_empty() { Ok(()) } else { Err(RunError::Differs { run: started.run.clone(), differences }) }
+        .collect()
 }
 
 /// What tells one image of kernels from another.
@@ -379,6 +384,7 @@ fn describe(filters: &Filters) -> String {
     let mut words = filters.include.clone();
     words.extend(filters.exact.then(|| "--exact".to_owned()));
     words.extend(filters.skip.iter().map(|skip| format!("--skip {skip}")));
+    words.extend(filters.shard.map(|shard| format!("--shard {shard}")));
     if words.is_empty() { "none".to_owned() } else { format!("`{}`", words.join(" ")) }
 }
 

@@ -64,7 +64,8 @@ pub(crate) fn command(registry: &Registry, ask: &Ask, against: &str, asked: &Gat
     if !skipped.is_empty() {
         anstream::println!("not compared, because they cannot run here: {} selected cells", skipped.len());
     }
-    let run = evidence::open(&locations.output, &matrix, (ask.kind, profile), &machine, (&ask.arguments, None))?;
+    let run =
+        evidence::open(&locations.output, &matrix, (ask.kind, profile), &machine, (&ask.arguments, None), cells.len())?;
     let path = run.write_report(FILE, record.to_json().as_bytes())?;
     anstream::println!("evidence: {}", path.display());
     run.close()?;

@@ -16,6 +16,6 @@ pub mod summary;
 pub mod terminal;
 
 pub(crate) use output::print_line;
-pub(crate) use publish::last_attempts;
 pub use publish::{Asked, publish};
+pub(crate) use publish::{last_attempts, publish_collection};
 pub use repeat::{repeat_command, replay_command};

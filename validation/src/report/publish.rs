@@ -1,6 +1,9 @@
 //! The end of a run: its records are read back, rendered, and summed up in an exit status.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use super::{
     approvals::approvals, bandwidth, chart, junit, ladder, launches, output::print_line, performance, summary::Summary,
@@ -8,7 +11,7 @@ use super::{
 };
 use crate::{
     Stop,
-    evidence::{Record, Run},
+    evidence::{Environment, Record, Run},
     exit::Exit,
     supervisor::Execution,
 };
@@ -42,27 +45,15 @@ pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit
         print_line(format_args!("damaged evidence: {finding}"));
     }
     let records = last_attempts(contents.records, |cell| asked.cells.contains(cell));
-    let summary = Summary::of(&records);
-    for failure in records.iter().filter_map(|record| terminal::failure(run.environment(), run.folder(), record)) {
-        print_line(format_args!("\n{}", failure.trim_end()));
-    }
-    if let Some(rungs) = ladder::table(&ladder::rungs(&records)) {
-        print_line(format_args!("\n{rungs}"));
-    }
-    if let Some(calls) = launches::table(&launches::calls(&records)) {
-        print_line(format_args!("\n{calls}"));
-    }
-    if let Some(bandwidths) = bandwidth::table(&bandwidth::bandwidths(&records)) {
-        print_line(format_args!("\n{bandwidths}"));
-    }
-    let times = performance::rows(&records);
-    if let Some(table) = performance::table(&times) {
-        print_line(format_args!("\n{table}"));
+    print_failures(run.environment(), run.folder(), &records);
+    let times = print_findings(&records);
+    if !times.is_empty() {
         if run.environment().program.build != "release" {
             print_line("These are the times of a debug build; `cargo run --release` gives those of the program.");
         }
         run.write_report("performance.svg", chart::render(&times).as_bytes())?;
     }
+    let summary = Summary::of(&records);
     let subject =
         run.environment().subject.as_ref().map_or_else(String::new, |subject| format!("subject: {subject}\n"));
     print_line(format_args!(
@@ -89,6 +80,51 @@ pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit
     };
     run.close()?;
     Ok(exit)
+}
+
+/// Prints what is wrong with each cell that failed.
+fn print_failures(environment: &Environment, folder: &Path, records: &[Record]) {
+    for failure in records.iter().filter_map(|record| terminal::failure(environment, folder, record)) {
+        print_line(format_args!("\n{}", failure.trim_end()));
+    }
+}
+
+/// Prints the tables of what suites found besides verdicts, and returns the times.
+fn print_findings(records: &[Record]) -> Vec<performance::Row<'_>> {
+    if let Some(rungs) = ladder::table(&ladder::rungs(records)) {
+        print_line(format_args!("\n{rungs}"));
+    }
+    if let Some(calls) = launches::table(&launches::calls(records)) {
+        print_line(format_args!("\n{calls}"));
+    }
+    if let Some(bandwidths) = bandwidth::table(&bandwidth::bandwidths(records)) {
+        print_line(format_args!("\n{bandwidths}"));
+    }
+    let times = performance::rows(records);
+    if let Some(table) = performance::table(&times) {
+        print_line(format_args!("\n{table}"));
+    }
+    times
+}
+
+/// Prints runs as one: `runs` with the last attempt at each of its cells, and what is missing from them all.
+pub(crate) fn publish_collection(runs: &[(&Environment, &Path, Vec<Record>)], shortfalls: Vec<String>) -> Exit {
+    for (environment, folder, records) in runs {
+        print_failures(environment, folder, records);
+    }
+    let records: Vec<Record> = runs.iter().flat_map(|(_, _, records)| records.iter().cloned()).collect();
+    print_findings(&records);
+    let summary = Summary::of(&records);
+    let nothing_ran = (summary.total.executed() == 0).then(|| "no cell was executed".to_owned());
+    let shortfalls: Vec<String> = shortfalls.into_iter().chain(nothing_ran).collect();
+    print_line(format_args!(
+        "\n{}\n{}{}{}",
+        terminal::table(&summary),
+        terminal::skips(&summary),
+        approvals(&records),
+        terminal::conclusion(&summary, &shortfalls)
+    ));
+    exit(&summary, &shortfalls)
 }
 
 /// How a run ends whose cells all have their verdicts.

@@ -238,6 +238,7 @@ pub(crate) fn fixed_environment() -> Environment {
         memory_bytes: 150_754_820_096,
     };
     Environment {
+        cells: None,
         format: 1,
         run: "20261122T140312.482Z".to_owned(),
         started: "2026-11-22T14:03:12.482Z".parse().unwrap(),

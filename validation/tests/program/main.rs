@@ -21,4 +21,5 @@ mod outcomes;
 mod pipes;
 mod project;
 mod resuming;
+mod shards;
 mod terminal;
