@@ -6,6 +6,10 @@
 //! The image is the same bytes in every checkout: nvcc runs in this folder on relative paths, and nothing asks for line
 //! numbers or a build date. `scripts/check_reproducible_image.sh` holds it to that.
 
+#[path = "src/nvcc.rs"]
+#[allow(unreachable_pub, reason = "the library has the same module")]
+mod nvcc;
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,25 +18,12 @@ use std::process::Command;
 /// Real architectures in the image. PTX for the first one serves every later GPU.
 const ARCHITECTURES: [&str; 6] = ["80", "86", "89", "90", "100", "120"];
 
-/// Numerics are part of the contract: no contraction, IEEE division and square root, subnormals kept.
-const FLAGS: [&str; 10] = [
-    "-fatbin",
-    // Architectures in parallel, on all cores.
-    "--threads=0",
-    // Uncompressed by choice: a seventh larger, and a test can look for the kernels' names in it.
-    "-no-compress",
-    "-std=c++17",
-    "-O3",
-    "-fmad=false",
-    "-prec-div=true",
-    "-prec-sqrt=true",
-    "-ftz=false",
-    "-Werror=all-warnings",
-];
+/// Architectures in parallel, on all cores.
+const THREADS: &str = "--threads=0";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    for variable in ["NVCC", "CUDA_HOME", "CUDA_PATH"] {
+    for variable in [nvcc::NVCC, nvcc::TOOLKITS[0], nvcc::TOOLKITS[1]] {
         println!("cargo:rerun-if-env-changed={variable}");
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -49,35 +40,24 @@ fn main() {
 
 /// The first nvcc among the usual places, or where it was looked for.
 fn find_nvcc() -> Result<PathBuf, Vec<String>> {
-    let mut searched = Vec::new();
-    if let Some(nvcc) = env::var_os("NVCC") {
-        let nvcc = PathBuf::from(nvcc);
-        assert!(nvcc.is_file(), "NVCC={} is not a file: correct it or unset it", nvcc.display());
-        return Ok(nvcc);
+    let mut candidates = nvcc::candidates();
+    if let [(nvcc::NVCC, named)] = &candidates[..] {
+        assert!(named.is_file(), "NVCC={} is not a file: correct it or unset it", named.display());
+        return Ok(named.clone());
     }
-    searched.push("NVCC (not set)".to_owned());
-
-    let mut candidates = Vec::new();
-    for variable in ["CUDA_HOME", "CUDA_PATH"] {
-        match env::var_os(variable) {
-            Some(home) => candidates.push((variable, Path::new(&home).join("bin/nvcc"))),
-            None => searched.push(format!("{variable} (not set)")),
-        }
-    }
-    let path = env::var_os("PATH").unwrap_or_default();
-    candidates.extend(env::split_paths(&path).map(|folder| ("PATH", folder.join("nvcc"))));
-    candidates.push(("the default folder", PathBuf::from("/usr/local/cuda/bin/nvcc")));
+    let mut searched = vec![format!("{} (not set)", nvcc::NVCC)];
+    let is_set = |variable: &str| candidates.iter().any(|(origin, _)| *origin == variable);
+    searched.extend(nvcc::TOOLKITS.into_iter().filter(|name| !is_set(name)).map(|name| format!("{name} (not set)")));
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in a workspace");
-    // In the layout of the PyPI packages. The script touches this file, because cargo cannot watch what does not exist.
-    let local = workspace.join(".cuda/nvidia/cu13/bin/nvcc");
-    candidates.push(("scripts/setup_cuda.sh", local));
+    // The script touches this file, because cargo cannot watch what does not exist.
+    candidates.push(("scripts/setup_cuda.sh", workspace.join(nvcc::LOCAL)));
 
-    for (origin, nvcc) in candidates {
-        if nvcc.is_file() {
-            return Ok(nvcc);
+    for (origin, file) in candidates {
+        if file.is_file() {
+            return Ok(file);
         }
-        if origin != "PATH" {
-            searched.push(format!("{} ({origin})", nvcc.display()));
+        if origin != nvcc::PATH {
+            searched.push(format!("{} ({origin})", file.display()));
         }
     }
     searched.push("every folder of PATH".to_owned());
@@ -89,7 +69,7 @@ fn compile(nvcc: &Path, out: &Path) -> PathBuf {
     let fatbin = out.join("robocache.fatbin");
     let dependencies = out.join("robocache.d");
     let mut command = Command::new(nvcc);
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(FLAGS);
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(nvcc::FLAGS).arg(THREADS);
     for architecture in ARCHITECTURES {
         command.arg(format!("-gencode=arch=compute_{architecture},code=sm_{architecture}"));
     }

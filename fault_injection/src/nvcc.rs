@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use robocache_kernels::nvcc::{self, FLAGS, LOCAL};
+
 use crate::{
     CompileError, Sources,
     compiler::{first_line, said},
@@ -13,23 +15,6 @@ use crate::{
 
 /// The one translation unit.
 const UNIT: &str = "image.cu";
-
-/// The flags of `kernels/build.rs` but for its number of threads: images are compiled side by side. A test holds the
-/// two to each other.
-const FLAGS: [&str; 9] = [
-    "-fatbin",
-    "-no-compress",
-    "-std=c++17",
-    "-O3",
-    "-fmad=false",
-    "-prec-div=true",
-    "-prec-sqrt=true",
-    "-ftz=false",
-    "-Werror=all-warnings",
-];
-
-/// Where `scripts/setup_cuda.sh` puts it, below the workspace.
-const LOCAL: &str = ".cuda/nvidia/cu13/bin/nvcc";
 
 /// An nvcc that is there, looked for where `kernels/build.rs` does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,18 +81,13 @@ impl Nvcc {
 
 /// Files that may be nvcc, and whose word it is; nobody's where it was only looked for.
 fn candidates() -> Vec<(&'static str, PathBuf)> {
-    if let Some(nvcc) = env::var_os("NVCC").filter(|value| !value.is_empty()) {
-        return vec![("NVCC", nvcc.into())];
+    let mut candidates = nvcc::candidates();
+    if let [(nvcc::NVCC, _)] = candidates[..] {
+        return candidates;
     }
-    let mut candidates = Vec::new();
-    for variable in ["CUDA_HOME", "CUDA_PATH"] {
-        if let Some(home) = env::var_os(variable).filter(|value| !value.is_empty()) {
-            candidates.push((variable, Path::new(&home).join("bin/nvcc")));
-        }
+    for (origin, _) in candidates.iter_mut().filter(|(origin, _)| *origin == nvcc::PATH) {
+        *origin = "";
     }
-    let path = env::var_os("PATH").unwrap_or_default();
-    candidates.extend(env::split_paths(&path).map(|folder| ("", folder.join("nvcc"))));
-    candidates.push(("the default folder", PathBuf::from("/usr/local/cuda/bin/nvcc")));
     let places = [env::current_dir().ok(), env::current_exe().ok()];
     for place in places.iter().flatten() {
         candidates.extend(place.ancestors().map(|folder| ("", folder.join(LOCAL))));
@@ -126,19 +106,4 @@ fn started(nvcc: &Path) -> Result<String, String> {
     }
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(text.lines().find(|line| line.contains("release")).unwrap_or("nvcc of an unknown version").trim().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn flags_are_those_of_the_build() {
-        let build = include_str!("../../kernels/build.rs");
-        let (_, rest) = build.split_once("const FLAGS: ").unwrap();
-        let (list, _) = rest.split_once("];\n").unwrap();
-        let of_build = list.split('"').skip(1).step_by(2).filter(|flag| !flag.starts_with("--threads"));
-        assert_eq!(of_build.collect::<Vec<_>>(), FLAGS);
-        assert!(build.contains(LOCAL));
-    }
 }

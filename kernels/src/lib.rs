@@ -10,6 +10,7 @@ use std::error::Error;
 use std::fmt;
 
 pub mod limits;
+pub mod nvcc;
 pub mod symbols;
 
 /// The kernel image of this build.

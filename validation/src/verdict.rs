@@ -223,6 +223,22 @@ mod tests {
     }
 
     #[test]
+    fn all_but_passes_and_skips_fail_a_run() {
+        let text = String::new;
+        for verdict in [Verdict::Pass, Verdict::Skip { reason: SkipReason::DatasetMissing("x".into()) }] {
+            assert!(!verdict.is_failure(), "{verdict:?}");
+        }
+        for verdict in [
+            Verdict::Fail { reason: text() },
+            Verdict::Timeout { deadline_ms: 1 },
+            Verdict::Crash { cause: text(), detail: text() },
+            Verdict::Error { message: text() },
+        ] {
+            assert!(verdict.is_failure(), "{verdict:?}");
+        }
+    }
+
+    #[test]
     fn a_ladder_passes_only_if_something_was_compared() {
         let accepted = Expectation::Accepted;
         assert_eq!(word(accepted.clone(), &determinism(vec![])), "error");

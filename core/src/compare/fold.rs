@@ -222,6 +222,7 @@ fn hexadecimal<E: Comparable>(pattern: u64) -> String {
 #[cfg(test)]
 mod tests {
     use half::{bf16, f16};
+    use num_rational::BigRational;
     use proptest::prelude::*;
 
     use super::*;
@@ -279,6 +280,29 @@ mod tests {
     }
 
     #[test]
+    fn of_equally_wrong_elements_the_first_is_the_worst_whatever_chunks_they_are_in() {
+        let expected = HostTensor::zeros(TensorSpec::new("y", DType::I32, [2 * CHUNK_ELEMENTS]).unwrap());
+        let mut actual = expected.clone();
+        for offset in [3, 5, CHUNK_ELEMENTS + 2] {
+            actual.as_mut_slice::<i32>()[offset] = 7;
+        }
+        assert_eq!(compare_bits(&expected, &actual).worst.unwrap().offset, 3);
+    }
+
+    #[test]
+    fn every_element_of_every_chunk_is_held_against_its_bound_once() {
+        let elements = 2 * CHUNK_ELEMENTS + 1;
+        let wrong = [0, CHUNK_ELEMENTS, elements - 1];
+        let mut found = vec![0.0_f32; elements];
+        for offset in wrong {
+            found[offset] = 1.0;
+        }
+        let comparison = compare_bounded(&bounded(&vec![0.0; elements], 0.0), &tensor(&found));
+        assert_eq!((comparison.differing, comparison.histogram.0.iter().sum()), (3, elements as u64));
+        assert_eq!(comparison.first.unwrap().offset, 0);
+    }
+
+    #[test]
     fn every_dtype_is_compared() {
         let differing = |expected: &HostTensor, actual: &HostTensor| compare_bits(expected, actual).worst.unwrap();
         assert_eq!(differing(&tensor(&[f16::ONE]), &tensor(&[f16::from_bits(0x3C02)])).ulps, Some(2));
@@ -300,6 +324,20 @@ mod tests {
         assert_eq!((failed.differing, failed.max_fraction_of_bound), (1, Some(2.0)));
         let exact = compare_bounded(&bounded(&[value], 0.0), &tensor(&[f16::ONE]));
         assert_eq!((exact.differing, exact.max_fraction_of_bound), (0, Some(0.0)));
+    }
+
+    #[test]
+    fn no_bound_excuses_an_exact_result_and_what_is_no_bound_excuses_nothing() {
+        let next = f16::from_bits(0x3C01);
+        let judged = |expected: &Bounded| {
+            let comparison = compare_bounded(expected, &tensor(&[next]));
+            (comparison.differing, comparison.max_fraction_of_bound)
+        };
+        assert_eq!(judged(&bounded(&[1.0], 1.0)).0, 0);
+        assert_eq!(judged(&Bounded { exact: true, ..bounded(&[1.0], 1.0) }), (1, Some(NO_BOUND)));
+        for bound in [0.0, -1.0, f64::NAN] {
+            assert_eq!(judged(&bounded(&[1.0], bound)), (1, Some(NO_BOUND)), "{bound}");
+        }
     }
 
     #[test]
@@ -331,7 +369,23 @@ mod tests {
         assert_eq!(compare_bounded(&bounded(&[-0.0], 0.0), &negative).differing, 0);
     }
 
+    /// A finite f64 as a rational number.
+    fn rational(value: f64) -> BigRational {
+        BigRational::from_float(value).unwrap()
+    }
+
     proptest! {
+        /// The ends of an interval lie outside it by less than one f64, and not at all where they can be had exactly.
+        #[test]
+        fn intervals_are_widened_to_the_next_f64_and_no_further(
+            value in -4.0_f64..4.0,
+            bound in prop_oneof![0.0..8.0_f64, 0.0..1e-9_f64, Just(0.25)],
+        ) {
+            let (least, largest) = (rational(value) - rational(bound), rational(value) + rational(bound));
+            prop_assert!(rational(lower(value, bound)) <= least && least < rational(lower(value, bound).next_up()));
+            prop_assert!(rational(upper(value, bound).next_down()) < largest && largest <= rational(upper(value, bound)));
+        }
+
         /// The judgement agrees with its definition: some number of the interval, tried at many places, rounds to it.
         #[test]
         fn judgements_follow_their_definition(value in -4.0_f64..4.0, bound in 0.0..0.02_f64, steps in -6_i64..=6) {

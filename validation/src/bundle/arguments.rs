@@ -19,6 +19,9 @@ pub struct ReplayArguments {
     /// Execute a shared library in the place of this program's own operators: the one that failed, or another one.
     #[arg(long, value_name = "LIBRARY")]
     pub subject: Option<PathBuf>,
+    /// Run a fatbin or cubin of kernels in the place of those that this program embeds: the one that failed, or another one.
+    #[arg(long, value_name = "FILE", conflicts_with = "subject")]
+    pub kernels: Option<PathBuf>,
 }
 
 /// How a bundle is made smaller.

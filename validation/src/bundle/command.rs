@@ -8,12 +8,13 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use robocache_core::registry::Registry;
+use robocache_core::{cuda::KernelFile, registry::Registry};
 
 use super::{
     arguments::{MinimizeArguments, PostmortemArguments, ReplayArguments},
     error::Flaw,
     keep::store,
+    kernels as kernel_files,
     manifest::Manifest,
     minimize::{Budget, Search, Tried, fitted},
     postmortem,
@@ -26,6 +27,7 @@ use crate::{
     Stop,
     evidence::{Environment, Program, StorageError, kernel_image},
     exit::Exit,
+    kernels,
     machine::Machine,
     report::{print_line, terminal},
     subject,
@@ -37,20 +39,26 @@ use crate::{
 /// What the first replay of a bundle came to.
 enum First {
     /// It was replayed.
-    Done { bundle: Box<Bundle>, machine: Box<Machine>, replayer: Replayer, replayed: Box<Replayed> },
+    Done { bundle: Box<Bundle>, means: Box<Means>, replayer: Replayer, replayed: Box<Replayed> },
     /// It could not be, and this says how the program ends.
     Ended(Exit),
 }
 
+/// What a bundle is replayed with: this machine, its library under test included, and a file of kernels if one was given.
+struct Means {
+    machine: Machine,
+    kernels: Option<KernelFile>,
+}
+
 /// `validation repro`: executes a bundle's cell again, and says whether the same bits came back.
 pub(crate) fn replay_bundle(registry: &Registry, arguments: &ReplayArguments) -> Result<Exit, Stop> {
-    let (bundle, machine, replayed) = match first(registry, arguments)? {
+    let (bundle, means, replayed) = match first(registry, arguments)? {
         First::Ended(exit) => return Ok(exit),
-        First::Done { bundle, machine, replayed, .. } => (bundle, machine, replayed),
+        First::Done { bundle, means, replayed, .. } => (bundle, means, replayed),
     };
     let manifest = &bundle.manifest;
     print_line(&manifest.cell.name);
-    show_library(manifest.subject.as_ref(), &machine);
+    means.relations(manifest).iter().for_each(print_line);
     print_line(format_args!("  then: {}", terminal::judgement(&manifest.verdict)));
     print_line(format_args!("  now:  {}", terminal::judgement(&replayed.verdict)));
     if let Verdict::Error { .. } = replayed.verdict {
@@ -65,30 +73,31 @@ pub(crate) fn replay_bundle(registry: &Registry, arguments: &ReplayArguments) ->
 /// `validation minimize`: writes a smaller bundle that fails in the same way.
 pub(crate) fn minimize_bundle(registry: &Registry, arguments: &MinimizeArguments) -> Result<Exit, Stop> {
     let path = &arguments.replay.bundle.bundle;
-    let (bundle, machine, replayer, replayed) = match first(registry, &arguments.replay)? {
+    let (bundle, means, replayer, replayed) = match first(registry, &arguments.replay)? {
         First::Ended(exit) => return Ok(exit),
-        First::Done { bundle, machine, replayer, replayed } => (*bundle, machine, replayer, *replayed),
+        First::Done { bundle, means, replayer, replayed } => (*bundle, means, replayer, *replayed),
     };
     if let SuiteSettings::MultiGpu(_) = bundle.manifest.replay.suite {
         let reason = "what several ranks do together is not made smaller; `repro` does it again";
         return Err(Flaw::Foreign(reason.to_owned()).of(path).into());
     }
+    let relations = means.relations(&bundle.manifest);
     let (then, now) =
         (way(&bundle.manifest.outcome, &bundle.manifest.verdict), way(&replayed.outcome, &replayed.verdict));
     if then != now {
         print_line(format_args!("{}: not minimised", bundle.manifest.cell.name));
-        show_library(bundle.manifest.subject.as_ref(), &machine);
+        relations.iter().for_each(print_line);
         print_line(format_args!("  then: {then}\n  now:  {now}"));
         return Ok(replayed.likeness(&bundle.manifest).exit());
     }
     let operator = registry.get(&bundle.manifest.replay.operator).expect("it was replayed");
     let (size_before, hash) = (bundle.bytes, bundle.hash.clone());
     let budget = Budget { time: Duration::from_secs(arguments.seconds), attempts: arguments.attempts };
-    let failed = bundle.manifest.subject.clone();
-    let environment = environment_here(&bundle.manifest, &machine)?;
+    let environment = means.environment(&bundle.manifest)?;
     let subject = environment.subject.as_ref().map(SubjectIdentity::from);
+    let kernels = kernel_files::file_of(bundle.manifest.cell.device, &environment.kernel_image);
     let mut bundle = bundle;
-    bundle.manifest = Manifest { environment, subject, minimized_from: Some(hash), ..bundle.manifest };
+    bundle.manifest = Manifest { environment, subject, kernels, minimized_from: Some(hash), ..bundle.manifest };
 
     let shown = Shown::new(arguments.attempts);
     let search = Search::new(&**operator, &replayer, budget, bundle, replayed).map_err(|flaw| flaw.of(path))?;
@@ -103,7 +112,7 @@ pub(crate) fn minimize_bundle(registry: &Registry, arguments: &MinimizeArguments
     let bytes = fitted(best, path)?;
     let written = store(folder, &format!("{cell}.minimal"), &bytes)?;
     print_line(format_args!("{cell}"));
-    show_library(failed.as_ref(), &machine);
+    relations.iter().for_each(print_line);
     print_line(format_args!("  fails: {now}"));
     print_line(format_args!(
         "  at:    {} ({} smaller problems in {} attempts)",
@@ -133,10 +142,22 @@ pub(crate) fn draft_postmortem(arguments: &PostmortemArguments) -> Result<Exit, 
     Ok(Exit::Passed)
 }
 
-/// Says which library was executed, if one was, and whether it is the one that failed.
-fn show_library(failed: Option<&SubjectIdentity>, machine: &Machine) {
-    if let Some(given) = &machine.subject {
-        print_line(format_args!("  library: {}", relation(failed, &given.into())));
+impl Means {
+    /// Says which library or which kernels were executed, if any were given, and whether they are those that failed.
+    fn relations(&self, failed: &Manifest) -> Vec<String> {
+        let library = self.machine.subject.as_ref().map(|given| relation(failed.subject.as_ref(), &given.into()));
+        let kernels =
+            self.kernels.as_ref().map(|given| kernel_files::relation(failed.kernels.as_deref(), given.hash()));
+        let lines = [("library", library), ("kernels", kernels)];
+        lines.into_iter().filter_map(|(what, relation)| Some(format!("  {what}: {}", relation?))).collect()
+    }
+
+    /// This program and machine, which a minimised bundle is made by, and the question that the bundle came from.
+    fn environment(&self, manifest: &Manifest) -> Result<Environment, StorageError> {
+        let then = &manifest.environment;
+        let image = kernel_image(self.kernels.as_ref());
+        let here = Environment::collect(Program::current()?, then.selection.clone(), &self.machine, image);
+        Ok(Environment { run: then.run.clone(), invocation: then.invocation.clone(), ..here })
     }
 }
 
@@ -146,22 +167,22 @@ fn first(registry: &Registry, arguments: &ReplayArguments) -> Result<First, Stop
     let bundle = read(path)?;
     let replay = &bundle.manifest.replay;
     let library = arguments.subject.as_deref().map(subject::look).transpose()?;
-    check(path, &bundle.manifest, registry, library.as_ref())?;
-    let machine = Machine { subject: library, ..machine_for(replay.device) };
+    let file = arguments.kernels.as_deref().map(kernels::read).transpose()?;
+    check(path, &bundle.manifest, registry, library.as_ref(), file.as_ref())?;
+    let machine = Machine { subject: library, ..machine_for(replay.device, file.as_ref())? };
     if let Some(missing) = shortfall(replay, &machine) {
         print_line(format_args!("INCOMPLETE: this machine cannot replay {}: {missing}", replay.name));
         return Ok(First::Ended(Exit::Incomplete));
     }
     interrupt::install()?;
-    let replayer = Replayer::new(
-        replay.device,
-        &machine,
-        subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref()),
-    )?;
+    let mut workers = subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref());
+    workers.extend(kernels::worker_arguments(file.as_ref()));
+    let replayer = Replayer::new(replay.device, &machine, workers)?;
     Ok(match replayer.replay(path, &bundle.hash, replay)? {
         None => First::Ended(interrupted()),
         Some(replayed) => {
-            First::Done { bundle: Box::new(bundle), machine: Box::new(machine), replayer, replayed: Box::new(replayed) }
+            let means = Means { machine, kernels: file };
+            First::Done { bundle: Box::new(bundle), means: Box::new(means), replayer, replayed: Box::new(replayed) }
         }
     })
 }
@@ -169,13 +190,6 @@ fn first(registry: &Registry, arguments: &ReplayArguments) -> Result<First, Stop
 fn interrupted() -> Exit {
     print_line("INTERRUPTED: nothing was written");
     Exit::Interrupted
-}
-
-/// This program and machine, which a minimised bundle was made by, and the question that the bundle came from.
-fn environment_here(manifest: &Manifest, machine: &Machine) -> Result<Environment, StorageError> {
-    let then = &manifest.environment;
-    let here = Environment::collect(Program::current()?, then.selection.clone(), machine, kernel_image(None));
-    Ok(Environment { run: then.run.clone(), invocation: then.invocation.clone(), ..here })
 }
 
 /// What people see meanwhile: on a terminal a bar, elsewhere a line for each smaller problem.

@@ -75,6 +75,18 @@ pub enum Flaw {
         /// What it lacks.
         lack: String,
     },
+    /// It is of a file of CUDA kernels, and neither that nor anything else was given to execute its cell with.
+    #[error(
+        "it is of a file of CUDA kernels of the BLAKE3 {hash}; pass `--kernels FILE` with that file to see the same bits, or \
+         with a repaired one to see whether its cell passes now"
+    )]
+    NeedsKernels {
+        /// BLAKE3 of the file, in hexadecimal.
+        hash: String,
+    },
+    /// A file of CUDA kernels was given for a cell that executes none.
+    #[error("its cell is of the CPU, and a file of CUDA kernels changes nothing there; leave `--kernels` out")]
+    TakesNoKernels,
     /// It cannot be made as small as a minimised bundle must be.
     #[error("the smallest bundle that still fails has {bytes} bytes, more than {limit}")]
     StillLarge {

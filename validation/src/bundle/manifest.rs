@@ -10,7 +10,7 @@ use super::{
     tensors::{PROBLEM_LIMIT_BYTES, Role, TensorEntry, check_entries},
 };
 use crate::{
-    cell::{Cell, Input},
+    cell::{Cell, Device, Input},
     evidence::{Environment, Fact},
     observation::Outcome,
     suites::SuiteSettings,
@@ -35,6 +35,10 @@ pub struct Manifest {
     pub replay: Cell,
     /// The shared library that was under test; `null` if the operators were those of the program.
     pub subject: Option<SubjectIdentity>,
+    /// BLAKE3 of the file of CUDA kernels that was run in the place of those of the program, in hexadecimal; left out in
+    /// JSON where the program's own kernels ran, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernels: Option<String>,
     /// 1 for the first execution in its run.
     pub attempt: u32,
     /// The judgement of the facts.
@@ -104,6 +108,14 @@ impl Manifest {
         // Whoever reads either must be told the same.
         if self.subject != self.environment.subject.as_ref().map(SubjectIdentity::from) {
             return Err(Flaw::absurd("the shared library", "another one", "it must be that of the environment"));
+        }
+        let is_image = |hash: &String| self.environment.kernel_image == Fact::Known(hash.clone());
+        if self.kernels.as_ref().is_some_and(|hash| cell.device != Device::Cuda || !is_image(hash)) {
+            return Err(Flaw::absurd(
+                "the file of kernels",
+                "another one",
+                "it must be the environment's, of a CUDA cell",
+            ));
         }
         let deadline_ms = replay.limits.deadline_ms;
         if deadline_ms > DEADLINE_LIMIT_MS {

@@ -14,7 +14,7 @@
 //! | draft    | a bundle                                | a postmortem                | `postmortem`    |
 //!
 //! A bundle of a shared library says which one it was (`subject`), and is replayed with a library only: that one, to see
-//! the same bits, or another one, to see what became of them.
+//! the same bits, or another one, to see what became of them. So is one of a file of CUDA kernels (`kernels`).
 //!
 //! A worker that is killed shows nothing; a new one then makes the inputs again, without the code under test.
 
@@ -24,6 +24,7 @@ pub(crate) mod container;
 mod error;
 mod exhibit;
 mod keep;
+mod kernels;
 mod likeness;
 mod manifest;
 mod minimize;

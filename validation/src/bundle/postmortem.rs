@@ -30,9 +30,13 @@ pub(super) fn draft(bundle: &Bundle, path: &Path) -> String {
         table(&mut text, &element(&comparison));
     }
     text += "\n## Replay\n\n```sh\n";
-    // A run's folder does not say where the library lay.
-    let library = manifest.subject.as_ref().map_or("", |_| " --subject LIBRARY");
-    let _ = writeln!(text, "{} repro {}{library}", this_program(), quoted(&path.to_string_lossy()));
+    // A run's folder does not say where the library or the kernels lay.
+    let with = match (&manifest.subject, &manifest.kernels) {
+        (Some(_), _) => " --subject LIBRARY",
+        (None, Some(_)) => " --kernels FILE",
+        (None, None) => "",
+    };
+    let _ = writeln!(text, "{} repro {}{with}", this_program(), quoted(&path.to_string_lossy()));
     text += "```\n\n";
     let _ = writeln!(text, "The bundle has {bytes} bytes and the BLAKE3 `{hash}`.");
     text += "\n## Where\n\n";

@@ -2,12 +2,13 @@
 
 use std::{ffi::OsString, path::Path};
 
-use robocache_core::{registry::Registry, subject::Description};
+use robocache_core::{cuda::KernelFile, registry::Registry, subject::Description};
 use tempfile::TempDir;
 
 use super::{
     error::{BundleError, Flaw},
     exhibit::{self, Shown},
+    kernels,
     likeness::{Likeness, compare},
     manifest::Manifest,
     tensors::TensorEntry,
@@ -17,6 +18,7 @@ use crate::{
     cell::{Cell, Device},
     evidence::host::Host,
     execution::start_replayer,
+    kernels::UnusableKernels,
     machine::Machine,
     observation::Outcome,
     plan::ranks_lacking,
@@ -98,20 +100,23 @@ pub(super) fn shortfall(replay: &Cell, machine: &Machine) -> Option<String> {
     }
 }
 
-/// The machine, as far as cells of this device must know it: without a GPU cell, drivers are left alone.
-pub(super) fn machine_for(device: Device) -> Machine {
-    match device {
-        Device::Cpu => Machine::without_gpus("a CPU cell needs none, so none was looked for".to_owned()),
-        Device::Cuda => Machine::probe(),
+/// The machine, as far as cells of this device must know it: without a GPU cell, drivers are left alone. Where there is a
+/// file of kernels, its GPUs are those that can run it.
+pub(super) fn machine_for(device: Device, kernels: Option<&KernelFile>) -> Result<Machine, UnusableKernels> {
+    match (device, kernels) {
+        (Device::Cpu, _) => Ok(Machine::without_gpus("a CPU cell needs none, so none was looked for".to_owned())),
+        (Device::Cuda, None) => Ok(Machine::probe()),
+        (Device::Cuda, Some(kernels)) => Machine::probe_with(kernels),
     }
 }
 
-/// Fails unless this program can replay the bundle at `path`, with this library if there is one.
+/// Fails unless this program can replay the bundle at `path`, with this library or this file of kernels if there is one.
 pub(super) fn check(
     path: &Path,
     manifest: &Manifest,
     registry: &Registry,
     library: Option<&Description>,
+    file: Option<&KernelFile>,
 ) -> Result<(), BundleError> {
     let replay = &manifest.replay;
     let lack = library.and_then(|library| {
@@ -121,7 +126,7 @@ pub(super) fn check(
     let flaw = match (&manifest.subject, library) {
         // This program's own operators never failed: that they pass would say nothing.
         (Some(failed), None) => Some(Flaw::NeedsSubject(failed.clone())),
-        (Some(_) | None, Some(_)) | (None, None) => lack,
+        (Some(_) | None, Some(_)) | (None, None) => lack.or_else(|| kernels::flaw(manifest, library.is_some(), file)),
     };
     match flaw {
         Some(flaw) => Err(flaw.of(path)),

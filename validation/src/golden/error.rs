@@ -86,6 +86,8 @@ impl From<Flaw> for GoldenFlaw {
             | Flaw::Foreign(_)
             | Flaw::NeedsSubject(_)
             | Flaw::SubjectLacks { .. }
+            | Flaw::NeedsKernels { .. }
+            | Flaw::TakesNoKernels
             | Flaw::StillLarge { .. }
             | Flaw::Exists => Self::Malformed(flaw.to_string()),
         }

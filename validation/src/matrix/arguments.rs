@@ -224,6 +224,13 @@ mod tests {
     }
 
     #[test]
+    fn no_argument_is_infinite_or_nan() {
+        for number in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            assert!(read(ParameterKind::Number, &Value::Number(number)).is_err(), "{number}");
+        }
+    }
+
+    #[test]
     fn the_least_value_of_a_kind_is_of_that_kind() {
         for kind in [
             ParameterKind::Integer { minimum: 0 },

@@ -306,3 +306,14 @@ impl Matrix {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Evidence leaves this kind out, and only this one.
+    #[test]
+    fn only_a_profile_validates() {
+        assert!(Kind::Validation.is_validation() && !Kind::Benchmark.is_validation());
+    }
+}

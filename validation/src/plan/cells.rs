@@ -49,27 +49,37 @@ struct Part<'a> {
     dtype: DType,
 }
 
+/// The cells of a profile, as far as they can be listed.
+#[derive(Default)]
+pub(super) struct Drafts {
+    pub(super) cells: Vec<Draft>,
+    /// Whether it has more of them: of goldens that are not at hand.
+    pub(super) lack_goldens: bool,
+}
+
 /// The cells of one profile in order: selection by selection, then by the parts of the name from left to right. The
-/// goldens among them are those that `machine` has.
+/// goldens among them are those that `machine` has; of the profile that is asked for it must have all.
 pub(super) fn drafts(
     matrix: &Matrix,
     budgets: &Budgets<'_>,
     profile: &Profile,
     registry: &Registry,
     machine: &Machine,
-) -> Result<Vec<Draft>, Diagnostic> {
-    let mut drafts = Vec::new();
+    is_asked_for: bool,
+) -> Result<Drafts, Diagnostic> {
+    let mut drafts = Drafts::default();
     for selection in &profile.selections {
-        let before = drafts.len();
+        let (before, mut lack_goldens) = (drafts.cells.len(), false);
         for suite in profile.suites.iter().filter(|suite| selection.suites.contains(suite.name())) {
             // Goldens say themselves of which problems they are.
             if let SuiteSettings::BackwardCompat(_) = suite {
-                Goldens { matrix, profile, selection, suite, registry, machine }.drafts(&mut drafts)?;
+                let goldens = Goldens { matrix, profile, selection, suite, registry, machine, is_asked_for };
+                lack_goldens |= goldens.drafts(&mut drafts.cells)?;
                 continue;
             }
             if let SuiteSettings::MultiGpu(_) = suite {
-                JointCells { matrix, profile, selection, suite, registry }.drafts(&mut drafts)?;
-                refuse_too_many(&drafts, matrix, (profile, selection))?;
+                JointCells { matrix, profile, selection, suite, registry }.drafts(&mut drafts.cells)?;
+                refuse_too_many(&drafts.cells, matrix, (profile, selection))?;
                 continue;
             }
             for row in matrix.operators.iter().filter(|row| selection.operators.contains(row.name.as_str())) {
@@ -78,25 +88,26 @@ pub(super) fn drafts(
                 for &device in matrix.devices.iter().filter(chosen) {
                     for &dtype in row.dtypes.iter().filter(|dtype| selection.dtypes.contains(*dtype)) {
                         let part = Part { matrix, budgets, profile, selection, suite, operator, device, dtype };
-                        part.generated(row, &mut drafts)?;
-                        part.recorded(&mut drafts)?;
-                        refuse_too_many(&drafts, matrix, (profile, selection))?;
+                        part.generated(row, &mut drafts.cells)?;
+                        part.recorded(&mut drafts.cells)?;
+                        refuse_too_many(&drafts.cells, matrix, (profile, selection))?;
                     }
                 }
             }
         }
-        if drafts.len() == before {
+        if drafts.cells.len() == before && !lack_goldens {
             let message = format!("this selection of `{}` has no cell", profile.name);
             let help = "name `problems`, `datasets` or, for backward_compat, `goldens` that the chosen operators, dtypes \
                         and distributions have, and a device on which the chosen suites run: launch_count runs on \
                         cuda only, and multi_gpu with the numbers of ranks that are in `worlds`";
             return Err(matrix.source.diagnostic(selection.place, message).help(help));
         }
+        drafts.lack_goldens |= lack_goldens;
     }
-    if drafts.is_empty() {
+    if drafts.cells.is_empty() && !drafts.lack_goldens {
         return Err(matrix.source.diagnostic(profile.place, format!("the profile `{}` has no cell", profile.name)));
     }
-    refuse_equal_names(&drafts, matrix, profile)?;
+    refuse_equal_names(&drafts.cells, matrix, profile)?;
     Ok(drafts)
 }
 

@@ -9,7 +9,7 @@ use super::{
     Plan, PlannedCell, SkipReason,
     amendments::Amendments,
     budgets::Budgets,
-    cells::{Draft, drafts},
+    cells::{Draft, Drafts, drafts},
     joint::ranks_lacking,
 };
 use crate::{
@@ -24,7 +24,8 @@ impl Plan {
     /// The cells of `profile` in their order. Those that cannot run on `machine` stay, with the reason.
     ///
     /// Every profile is expanded, not only the one that is asked for: a mistake in any of them is one diagnostic today
-    /// instead of a surprise on the machine that runs it, and an exclude is known to match something.
+    /// instead of a surprise on the machine that runs it, and an exclude is known to match something. Only goldens that
+    /// are not at hand are no mistake of a profile that is not asked for.
     pub fn expand(
         matrix: &Matrix,
         profile: &str,
@@ -48,16 +49,20 @@ impl Plan {
         let mut amendments = Amendments::new(matrix, registry, today)?;
         let budgets = Budgets::new(matrix);
         let mut cells = Vec::new();
+        let mut lacks_goldens = false;
         for profile in matrix.profiles().iter().chain(matrix.benchmarks()) {
-            let drafts = drafts(matrix, &budgets, profile, registry, machine)?;
-            let mut all_excluded = true;
+            let is_asked_for = std::ptr::eq(profile, chosen);
+            let Drafts { cells: drafts, lack_goldens } =
+                drafts(matrix, &budgets, profile, registry, machine, is_asked_for)?;
+            lacks_goldens |= lack_goldens;
+            let mut all_excluded = !lack_goldens;
             for mut draft in drafts {
                 amendments.override_cell(&mut draft)?;
                 amendments.set_thresholds(&mut draft)?;
                 amendments.approve(&mut draft, machine);
                 let exclusion = amendments.exclusion(&draft);
                 all_excluded &= exclusion.is_some();
-                if std::ptr::eq(profile, chosen) {
+                if is_asked_for {
                     let skip = exclusion
                         .map(|reason| SkipReason::Excluded(reason.to_owned()))
                         .or_else(|| absence(&draft, machine));
@@ -69,7 +74,7 @@ impl Plan {
                 return Err(matrix.source.diagnostic(profile.place, message));
             }
         }
-        amendments.finish()?;
+        amendments.finish(lacks_goldens)?;
         budgets.finish()?;
         let datasets: BTreeSet<_> = cells.iter().filter_map(|planned| dataset(&planned.cell.input)).collect();
         let datasets: Vec<_> = datasets.into_iter().collect();

@@ -20,12 +20,18 @@ pub(super) struct Goldens<'a> {
     pub(super) suite: &'a SuiteSettings,
     pub(super) registry: &'a Registry,
     pub(super) machine: &'a Machine,
+    /// Whether the profile is the one that was asked for.
+    pub(super) is_asked_for: bool,
 }
 
 impl Goldens<'_> {
     /// One cell for each device and golden, in the order in which the release wrote them.
-    pub(super) fn drafts(&self, drafts: &mut Vec<Draft>) -> Result<(), Diagnostic> {
+    ///
+    /// Cells of goldens that are not at hand cannot be listed, so that a run of them is refused: it would look as if they
+    /// had been reproduced. Other profiles go on without them, and this says whether there are such cells.
+    pub(super) fn drafts(&self, drafts: &mut Vec<Draft>) -> Result<bool, Diagnostic> {
         let Self { matrix, selection, .. } = *self;
+        let mut lack = false;
         for &device in matrix.devices.iter().filter(|device| selection.devices.contains(*device)) {
             for release in matrix.releases.iter().filter(|release| selection.goldens.contains(release.name.as_str())) {
                 let chosen = |stored: &&Stored| {
@@ -34,12 +40,20 @@ impl Goldens<'_> {
                         && selection.dtypes.contains(&golden.dtype)
                         && selection.distributions.contains(&golden.distribution)
                 };
-                for stored in self.corpus(release)?.manifest.goldens.iter().filter(chosen) {
+                let corpus = match self.corpus(release) {
+                    Ok(corpus) => corpus,
+                    Err(diagnostic) if self.is_asked_for => return Err(diagnostic),
+                    Err(_) => {
+                        lack = true;
+                        continue;
+                    }
+                };
+                for stored in corpus.manifest.goldens.iter().filter(chosen) {
                     drafts.push(self.draft(device, release, stored)?);
                 }
             }
         }
-        Ok(())
+        Ok(lack)
     }
 
     fn corpus(&self, release: &Release) -> Result<&Corpus, Diagnostic> {
@@ -50,7 +64,8 @@ impl Goldens<'_> {
                 let message = format!("the goldens of release {} cannot be used: {reason}", release.name);
                 return Err(self.matrix.source.diagnostic(release.place, message).help(
                     "they are the folder `goldens` of the repository, beside its matrix.yaml; `git checkout` brings \
-                     them back, and a release that is no longer supported is taken off this list",
+                     them back, and a release that is no longer supported is taken off this list. A profile that \
+                     selects none of them runs without",
                 ));
             }
         }

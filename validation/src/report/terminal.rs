@@ -36,7 +36,8 @@ pub fn failure(environment: &Environment, folder: &Path, record: &Record) -> Opt
     let _ = writeln!(text, "         repeat: {}", repeat_command(environment, &record.cell.name));
     match &record.bundle {
         Some(Fact::Known(bundle)) => {
-            let _ = writeln!(text, "         replay: {}", replay_command(environment, &folder.join(bundle)));
+            let _ =
+                writeln!(text, "         replay: {}", replay_command(environment, &record.cell, &folder.join(bundle)));
         }
         Some(Fact::Missing { missing }) => {
             let _ = writeln!(text, "         no bundle: {}", harmless(missing));

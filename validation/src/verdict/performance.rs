@@ -135,6 +135,8 @@ mod tests {
         assert_eq!(judged(&[1.06], &measured), Verdict::Pass);
         let Verdict::Error { message } = judged(&[1.05], &measured) else { panic!("not ambiguous") };
         assert!(message.starts_with("AMBIGUOUS: series cold takes 1.060 times the copy"), "{message}");
+        // A time that may just be within its threshold is not proven to be beyond it.
+        assert_eq!(judged(&[1.04], &measured).word(), "error");
         let Verdict::Fail { reason } = judged(&[1.06, 1.03], &measured) else { panic!("not broken") };
         let expected = "series cold takes 1.060 times the copy (95 % between 1.040 and 1.080, 20 samples), but may take 1.03 at most";
         assert_eq!(reason, expected);

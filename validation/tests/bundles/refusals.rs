@@ -1,7 +1,8 @@
 //! Files that are no bundles, or none any more.
 
-use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
+use std::{ffi::OsStr, fs, os::unix::fs::symlink, path::Path, process::Command};
 
+use robocache_kernels::IMAGE;
 use validation::bundle::{self, BundleError, Flaw};
 
 use crate::{
@@ -73,6 +74,11 @@ fn names_shapes_and_sizes_are_checked_before_anything_is_allocated() {
     assert_eq!(absurd(r#""deadline_ms":10000"#, r#""deadline_ms":999999999999"#), "a day is the most");
     let library = r#""subject":{"name":"mine","version":"1","hash":"ab"}"#;
     assert_eq!(absurd(r#""subject":null"#, library), "it must be that of the environment");
+    let kernels = |hash: &str| format!(r#""subject":null,"kernels":"{}""#, hash.repeat(32));
+    assert_eq!(absurd(r#""subject":null"#, &kernels("7b")), "it must be the environment's, of a CUDA cell");
+    let text = manifest_text(&of_kernels("7b")).replace(&kernels("7b"), &kernels("7c"));
+    let flaw = refused(&resealed(&bytes(), 1, &text));
+    assert!(flaw.to_string().contains("it must be the environment's, of a CUDA cell"), "{flaw}");
     let text = manifest_text(&bytes());
     let first = text.find(r#""blake3":"#).unwrap();
     assert_eq!(absurd(&text[first..first + 12], r#""blake3":"zz"#), "BLAKE3 has 64 hexadecimal digits");
@@ -113,7 +119,14 @@ fn only_a_regular_file_is_opened() {
 
 /// The program's exit status and what it printed.
 fn program(task: &str, bundle: &Path) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_validation")).arg(task).arg(bundle).output().unwrap();
+    program_with(task, bundle, &[])
+}
+
+/// The same with more arguments. No GPU is visible, whatever the machine has.
+fn program_with(task: &str, bundle: &Path, arguments: &[&OsStr]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_validation"));
+    command.arg(task).arg(bundle).args(arguments).env("CUDA_VISIBLE_DEVICES", "");
+    let output = command.output().unwrap();
     let printed = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(printed).unwrap())
 }
@@ -156,19 +169,51 @@ fn a_problem_of_absurd_size_is_refused_before_it_is_made() {
     assert!(printed.contains("2^36 is the most"), "{printed}");
 }
 
+/// The bundle of a CUDA cell.
+fn of_cuda() -> Vec<u8> {
+    resealed(&bytes(), 1, &manifest_text(&bytes()).replace(r#""device":"cpu""#, r#""device":"cuda""#))
+}
+
+/// The same of a file of kernels, of which this hash is a thirty-second part.
+fn of_kernels(hash: &str) -> Vec<u8> {
+    let kernels = format!(r#""subject":null,"kernels":"{}""#, hash.repeat(32));
+    resealed(&bytes(), 1, &manifest_text(&of_cuda()).replace(r#""subject":null"#, &kernels))
+}
+
 #[test]
 fn a_gpu_cell_without_a_gpu_is_incomplete() {
-    let manifest = manifest_text(&bytes()).replace(r#""device":"cpu""#, r#""device":"cuda""#);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bundle");
-    fs::write(&path, resealed(&bytes(), 1, &manifest)).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_validation"))
-        .args([Path::new("repro"), &path])
-        // No GPU is visible, whatever the machine has.
-        .env("CUDA_VISIBLE_DEVICES", "")
-        .output()
-        .unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(3), "{printed}");
+    fs::write(&path, of_cuda()).unwrap();
+    let (code, printed) = program("repro", &path);
+    assert_eq!(code, Some(3), "{printed}");
     assert!(printed.contains("INCOMPLETE: this machine cannot replay") && printed.contains("cuda: "), "{printed}");
+}
+
+#[test]
+fn a_bundle_of_a_file_of_kernels_is_replayed_with_one_and_a_cpu_cell_with_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("bundle"), of_kernels("7b")).unwrap();
+    fs::write(path("of_cpu"), bytes()).unwrap();
+    fs::write(path("text.cu"), "no image\n").unwrap();
+    assert_eq!(bundle::read(&path("bundle")).unwrap().manifest.kernels, Some("7b".repeat(32)));
+    let file = path("kernels.fatbin");
+    if let Ok(embedded) = IMAGE.embedded() {
+        fs::write(&file, embedded.bytes).unwrap();
+    }
+    for task in ["repro", "minimize"] {
+        let expect = |name: &str, kernels: Option<&Path>, code: i32, parts: &[&str]| {
+            let given = kernels.map(|file| ["--kernels".as_ref(), file.as_os_str()]);
+            let (found, printed) = program_with(task, &path(name), given.as_ref().map_or(&[], |words| &words[..]));
+            assert_eq!(found, Some(code), "{task}: {printed}");
+            assert!(parts.iter().all(|part| printed.contains(part)), "{task}: {printed}");
+        };
+        expect("bundle", None, 2, &["pass `--kernels FILE`", &"7b".repeat(32)]);
+        expect("bundle", Some(&path("text.cu")), 2, &["is no image of kernels: it is a text file"]);
+        if file.exists() {
+            expect("bundle", Some(&file), 3, &["INCOMPLETE: this machine cannot replay", "cuda: "]);
+            expect("of_cpu", Some(&file), 2, &["leave `--kernels` out"]);
+        }
+    }
 }

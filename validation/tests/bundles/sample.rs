@@ -54,6 +54,7 @@ pub(crate) fn manifest() -> Manifest {
         replay: cell.clone(),
         cell,
         subject: None,
+        kernels: None,
         attempt: 1,
         verdict: record.verdict,
         outcome: record.outcome.unwrap(),

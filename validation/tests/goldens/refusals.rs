@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    corpus::{folder, golden, released, replace},
+    corpus::{approve, folder, golden, released, replace},
     project::{Ended, Project},
 };
 
@@ -29,6 +29,48 @@ fn a_missing_corpus_is_no_skip() {
     assert!(ended.stderr.contains("--> "), "{}", ended.printed());
     assert!(ended.stderr.contains("the goldens of release 0.9.0 cannot be used"), "{}", ended.printed());
     assert!(ended.stderr.contains("`git checkout` brings them back"), "{}", ended.printed());
+}
+
+/// What is added to the matrix: a profile without goldens, and one of nothing else.
+const PROFILES: &str = "
+  plain:
+    description: No goldens.
+    select: [{suites: [accuracy], operators: [fuse], problems: [golden], distributions: [uniform]}]
+  only:
+    description: Nothing but goldens.
+    select: [{suites: [backward_compat], goldens: all}]
+";
+
+/// Cells of goldens that are not there cannot be listed: a profile that has some is refused, and only that.
+#[test]
+fn a_profile_that_selects_no_goldens_runs_without_them() {
+    let project = released();
+    approve(&project, "backward_compat::fuse::*", "results", "2999-12-31");
+    let text = fs::read_to_string(project.matrix()).unwrap() + PROFILES;
+    fs::write(project.matrix(), &text).unwrap();
+    let listed = project.listed(&["--profile", "plain"]);
+    assert!(!listed.is_empty());
+    let whole = folder(&project);
+    let manifest = whole.join("manifest.json");
+    fs::write(&manifest, "altered").unwrap();
+    let end = |profile: &str, more: &[&str]| project.run(&[&["--profile", profile][..], more].concat());
+    for message in ["it is no file of goldens", "No such file"] {
+        assert_eq!(project.listed(&["--profile", "plain"]), listed);
+        let ended = end("plain", &[]);
+        assert_eq!(ended.code, Some(0), "{}", ended.printed());
+        for profile in ["quick", "only"] {
+            for more in [&[][..], &["--list"], &["fuse"]] {
+                let ended = end(profile, more);
+                assert_eq!(ended.code, Some(2), "{profile} {more:?}: {}", ended.printed());
+                assert!(ended.stderr.contains(message), "{profile} {more:?}: {}", ended.printed());
+            }
+        }
+        let _ = fs::remove_dir_all(&whole);
+    }
+    // Every other mistake is one of any profile, as ever.
+    fs::write(project.matrix(), text.replace("[fuse], problems", "[fuse], devices: [], problems")).unwrap();
+    let ended = end("plain", &[]);
+    assert!(ended.stderr.contains("this selection of `quick` has no cell"), "{}", ended.printed());
 }
 
 #[test]

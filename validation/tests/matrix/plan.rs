@@ -8,7 +8,7 @@ use robocache_core::{
     random::Seed,
 };
 use validation::{
-    cell::{Cell, Input},
+    cell::{Cell, Input, Limits},
     dataset::Expectation,
     machine::Machine,
     matrix::Matrix,
@@ -90,6 +90,30 @@ fn requirements_that_the_machine_lacks_are_named() {
         good("all", &workstation(&["scan", "log"])).missing_requirements,
         ["nccl: 2: this machine has 1 GPUs that CUDA can use"],
     );
+    let mut two = workstation(&["scan", "log"]);
+    two.gpus.extend(two.gpus.clone());
+    assert_eq!(good("all", &two).missing_requirements, [""; 0]);
+}
+
+#[test]
+fn a_profile_sets_every_limit() {
+    let text = fixture("good.yaml");
+    let set = "set: {repeats: 2, deadline_s: 3, memory_mib: 5, own_process: true}";
+    let changed = text.replacen("set: {repeats: 2}", set, 1);
+    assert_ne!(changed, text);
+    let plan = plan_of(&changed, "quick", &laptop());
+    let limits = cell(&plan, "determinism::scatter::cpu::f32::modecount_n3::uniform").limits;
+    assert_eq!(limits, Limits { deadline_ms: 3_000, memory_bytes: Some(5 << 20), fresh_process: true });
+}
+
+#[test]
+fn arguments_may_stand_for_as_many_problems_as_are_let_in() {
+    let text = fixture("good.yaml");
+    let values: Vec<String> = (0..5_000).map(|value| (value % 100).to_string()).collect();
+    // As many times the two words of `times`. That names repeat is a question of the plan.
+    let changed = text.replacen("n: [0, 10]", &format!("n: [{}]", values.join(", ")), 1);
+    assert_ne!(changed, text);
+    matrix(&changed);
 }
 
 #[test]

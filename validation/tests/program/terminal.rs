@@ -9,7 +9,8 @@ use robocache_core::{
     compare::{Comparison, UlpHistogram},
 };
 use validation::{
-    evidence::Record,
+    cell::Device,
+    evidence::{Environment, Fact, Record},
     observation::{AccuracyFacts, GoldenFacts, LaunchFacts, Observation, Outcome, RungFacts},
     plan::SkipReason,
     report::{
@@ -39,6 +40,21 @@ fn each_failure_says_what_is_wrong_and_how_to_repeat_it() {
     let failures: String =
         every_verdict().iter().filter_map(|record| failure(&environment, Path::new("evidence/run"), record)).collect();
     insta::assert_snapshot!(plain(&failures));
+}
+
+/// A cell of the CPU executes no kernels, and `repro` refuses a file of them there.
+#[test]
+fn a_failure_under_other_kernels_is_replayed_with_them() {
+    let invocation = "validation --profile quick --data 'my data' --kernels 'a b.fatbin'".to_owned();
+    let environment = Environment { invocation, ..fixed_environment() };
+    let mut record = every_verdict().swap_remove(1);
+    record.bundle = Some(Fact::Known("bundles/b.safetensors".to_owned()));
+    for (device, with) in [(Device::Cpu, ""), (Device::Cuda, " --kernels 'a b.fatbin'")] {
+        record.cell.device = device;
+        let shown = failure(&environment, Path::new("run"), &record).unwrap();
+        let line = format!("replay: validation repro run/bundles/b.safetensors{with}\n");
+        assert!(shown.contains(&line), "{shown}");
+    }
 }
 
 /// What the code under test prints may hold anything, but must not reach the terminal as a command.
