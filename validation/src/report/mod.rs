@@ -6,6 +6,7 @@ pub mod chart;
 pub mod junit;
 pub mod ladder;
 pub mod launches;
+pub mod losses;
 pub mod numbers;
 mod output;
 pub mod performance;

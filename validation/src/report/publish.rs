@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    approvals::approvals, bandwidth, chart, junit, ladder, launches, output::print_line, performance, summary::Summary,
-    terminal,
+    approvals::approvals, bandwidth, chart, junit, ladder, launches, losses, output::print_line, performance,
+    summary::Summary, terminal,
 };
 use crate::{
     Stop,
@@ -99,6 +99,9 @@ fn print_findings(records: &[Record]) -> Vec<performance::Row<'_>> {
     }
     if let Some(bandwidths) = bandwidth::table(&bandwidth::bandwidths(records)) {
         print_line(format_args!("\n{bandwidths}"));
+    }
+    if let Some(losses) = losses::table(&losses::losses(records)) {
+        print_line(format_args!("\n{losses}"));
     }
     let times = performance::rows(records);
     if let Some(table) = performance::table(&times) {
