@@ -136,6 +136,9 @@ pub struct WorkerArguments {
     /// BLAKE3 of the file that it must be, in hexadecimal.
     #[arg(long, value_name = "HASH", requires = "kernels")]
     pub kernels_hash: Option<String>,
+    /// Wait for ranks on this device that a launcher has started, instead of starting some.
+    #[arg(long, value_name = "DEVICE", value_parser = device)]
+    pub launched: Option<Device>,
 }
 
 /// What a rank runs on, and what it runs. Which rank it is, and where its leader listens, say the variables of its launcher.
@@ -198,7 +201,7 @@ pub struct MeasureArguments {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct GateArguments {
     /// Compare this program with another one, or with a git revision, which is built first, instead of recording times.
-    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume", "shard", "list", "subject", "kernels"])]
+    #[arg(long, value_name = "REV|BINARY", conflicts_with_all = ["render", "resume", "shard", "launched", "list", "subject", "kernels"])]
     pub against: Option<String>,
     /// Slow this program down by a fraction, such as 0.03, to see that the comparison notices.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = fraction, requires = "against")]
@@ -223,7 +226,7 @@ fn fraction(text: &str) -> Result<f64, String> {
 #[derive(Debug, Clone, clap::Args)]
 pub struct BenchArguments {
     /// Run nothing, and write docs/perf_numbers.md beside the matrix from these runs: their folders or their names.
-    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["profile", "resume", "shard", "list", "exact", "skip", "subject", "kernels"])]
+    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["profile", "resume", "shard", "launched", "list", "exact", "skip", "subject", "kernels"])]
     pub render: Vec<String>,
     /// What to compare this program with.
     #[command(flatten)]
@@ -265,6 +268,12 @@ pub struct RunArguments {
     /// Which one follows from its name alone, so any machines can share a profile. `validation collect` sums the runs up.
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
+    /// Be one of the ranks that torchrun, srun or mpirun started on this device, cpu or cuda, and run only cells of so many.
+    ///
+    /// Start it with the same arguments as every rank. Rank 0 leads and leaves the evidence. All need one secret in
+    /// ROBOCACHE_RENDEZVOUS_SECRET; docs/many_machines.md says how they find each other.
+    #[arg(long, value_name = "DEVICE", value_parser = device, conflicts_with_all = ["subject", "shard", "list"])]
+    pub launched: Option<Device>,
     /// The arguments of every Rust test program.
     #[command(flatten)]
     pub selection: libtest_mimic::Arguments,
@@ -283,6 +292,9 @@ pub struct UnsupportedOption {
 impl BenchArguments {
     /// Refuses what would otherwise be ignored, besides what [`RunArguments::check`] refuses.
     pub fn check(&self) -> Result<(), UnsupportedOption> {
+        if self.run.launched.is_some() {
+            return Err(UnsupportedOption { option: "--launched", instead: "ranks are timed by cells of multi_gpu" });
+        }
         match self.run.selection.test_threads {
             Some(_) => Err(UnsupportedOption { option: "--test-threads", instead: "timed cells run one at a time" }),
             None => Ok(()),

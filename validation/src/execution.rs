@@ -195,6 +195,9 @@ impl Scribe<'_> {
     }
 }
 
+/// How long a worker may take to tell ranks that a launcher started that they may end, which must not look like a crash.
+const FAREWELL: Duration = Duration::from_secs(10);
+
 /// The `CUDA_VISIBLE_DEVICES` of the worker of GPU `own`: that one first, the others behind it for comparison.
 fn visible_gpus(machine: &Machine, own: usize) -> String {
     let gpus = machine.gpus.iter().cycle().skip(own).take(machine.gpus.len());
@@ -210,6 +213,8 @@ pub fn start_supervisor(
     worker_arguments: Vec<OsString>,
 ) -> io::Result<Supervisor> {
     let (cpu_workers, gpus) = match kind {
+        // Ranks that a launcher started have one leader.
+        Kind::Validation if machine.launched.is_some() => (1, machine.gpus.len()),
         Kind::Validation => (arguments.test_threads.unwrap_or(machine.cpus).max(1), machine.gpus.len()),
         Kind::Benchmark => (1, machine.gpus.len().min(1)),
     };
@@ -218,6 +223,7 @@ pub fn start_supervisor(
         gpu_workers: (0..gpus).map(|own| visible_gpus(machine, own)).collect(),
         all_gpus_worker: (gpus > 0).then(|| visible_gpus(machine, 0)),
         no_capture: arguments.nocapture,
+        farewell: machine.launched.map_or(Duration::ZERO, |_| FAREWELL),
         ..SupervisorOptions::for_this_program(worker_arguments)
     })
 }

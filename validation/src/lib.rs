@@ -59,6 +59,7 @@ use crate::{
     matrix::{Kind, Matrix},
     plan::Plan,
     program::EmptySelection,
+    ranks::launched::Launched,
     supervisor::interrupt,
 };
 pub use crate::{
@@ -87,7 +88,7 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
 
     // Parse and expand: every mistake is found before anything runs.
     let (locations, matrix, machine, plan, kernels) = plan(registry, ask)?;
-    let all = selection::select(&plan, &arguments.selection);
+    let all = selection::of_launched(selection::select(&plan, &arguments.selection), machine.launched);
     let selected = selection::in_shard(&all, arguments.shard);
     if arguments.selection.list {
         selection::list(&selected, io::stdout());
@@ -96,7 +97,9 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     if all.is_empty() {
         return match empty_selection {
             EmptySelection::IsAccepted => Ok(Exit::Passed),
-            EmptySelection::IsRefused => Err(Stop::NothingSelected { profile: profile.clone() }),
+            EmptySelection::IsRefused => {
+                Err(Stop::NothingSelected { profile: profile.clone(), launched: machine.launched })
+            }
         };
     }
 
@@ -112,6 +115,7 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     )?;
     let mut workers = subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref());
     workers.extend(kernels::worker_arguments(kernels.as_ref()));
+    workers.extend(machine.launched.iter().flat_map(Launched::worker_arguments));
     let supervisor = execution::start_supervisor(&machine, *kind, &arguments.selection, workers)?;
     let jobs = selected.iter().map(|planned| locations.attach(&matrix, &machine, planned)).collect();
     let manner = Manner { retries: matrix.find(*kind, profile)?.retries, quiet: arguments.is_quiet() };
@@ -148,6 +152,7 @@ fn plan(registry: &Registry, ask: &Ask) -> Result<(Locations, Matrix, Machine, P
         datasets: locations.recordings(&matrix),
         goldens: golden::corpora(&locations.goldens, &matrix),
         subject,
+        launched: ask.arguments.launched.map(Launched::find).transpose()?.map(|(launched, _)| launched),
         ..machine
     };
     let plan = Plan::expand_of(ask.kind, &matrix, profile, &machine, &registry, Zoned::now().date())?;

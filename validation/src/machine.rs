@@ -15,7 +15,7 @@ use robocache_core::{cuda::KernelFile, subject::Description};
 use serde::{Deserialize, Serialize};
 
 use self::child::Question;
-use crate::{cell::Input, golden::Corpus, kernels::UnusableKernels};
+use crate::{cell::Input, golden::Corpus, kernels::UnusableKernels, ranks::launched::Launched};
 
 /// What GPUs and libraries there are. Eight GPUs, and kernels compiled from PTX, take a driver a few seconds.
 const SEARCH: Question = Question {
@@ -45,6 +45,9 @@ pub struct Machine {
     /// The library under test, if there is one: what it lacks cannot be run on any machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Description>,
+    /// The ranks that were launched together with this process, perhaps on other machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launched: Option<Launched>,
 }
 
 /// One usable GPU.
@@ -128,6 +131,7 @@ impl Machine {
             datasets: BTreeMap::new(),
             goldens: BTreeMap::new(),
             subject: None,
+            launched: None,
         }
     }
 }

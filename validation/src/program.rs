@@ -13,10 +13,15 @@ use crate::{
     cli::{BenchArguments, Cli, Command, RankArguments, WorkerArguments},
     collection,
     exit::Exit,
-    gate, golden,
+    gate, golden, kernels,
     machine::Machine,
     matrix::{self, Kind},
-    mutants, numbers, ranks, subject,
+    mutants, numbers,
+    ranks::{
+        self,
+        launched::{self, Launched, Role},
+    },
+    subject,
     suites::{self, RankWork},
     validate, worker,
 };
@@ -92,7 +97,7 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
                 empty_selection,
             };
             set_colors(ask.arguments.selection.color);
-            shown(validate(registry, &ask))
+            shown(take_part(registry, &ask))
         }
         Some(Command::Bench(arguments)) => {
             let checked = arguments.check();
@@ -113,6 +118,23 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
         }
     };
     exit.into()
+}
+
+/// Runs the cells that are asked for, or is a rank on which rank 0 runs them.
+fn take_part(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
+    let Some(device) = ask.arguments.launched else { return validate(registry, ask) };
+    ask.arguments.check()?;
+    let kernels = ask.arguments.kernels.as_deref().map(kernels::read).transpose()?;
+    let (launched, place) = Launched::find(device)?;
+    // Ranks look for their leader while it looks for GPUs and reads the matrix.
+    match Role::take(launched, &place, kernels::worker_arguments(kernels.as_ref()))? {
+        Role::Leader(own_rank) => {
+            let exit = validate(registry, ask);
+            drop(own_rank);
+            exit
+        }
+        Role::Rank(error) => Err(error.into()),
+    }
 }
 
 /// Tells people what kept the program from an answer.
@@ -154,6 +176,9 @@ fn work(registry: &Registry, mut arguments: WorkerArguments) -> Exit {
     if let (Some(kernels), Some(hash)) = (arguments.kernels.take(), arguments.kernels_hash.take()) {
         suites::use_kernels(kernels, hash);
     }
+    if let Some(device) = arguments.launched {
+        launched::await_launched(device);
+    }
     let served = subject::Served::new(registry, arguments);
     let ended = worker::serve(
         |cell, attached| suites::execute(served.registry()?, cell, attached),
@@ -161,6 +186,8 @@ fn work(registry: &Registry, mut arguments: WorkerArguments) -> Exit {
         // Nothing of a subject is run for it, and nothing loaded: that may be what the last worker died of.
         |cell, attached| suites::exhibit(registry, cell, attached),
     );
+    // Ranks are told that it is over: those that a launcher started must end well.
+    suites::dismiss_ranks();
     match ended {
         Ok(()) => Exit::Passed,
         Err(error) => {

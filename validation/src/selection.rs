@@ -5,8 +5,11 @@ use std::io::{self, Write};
 use libtest_mimic::{Arguments, Trial};
 
 use crate::{
+    cell::Cell,
     plan::{Plan, PlannedCell},
+    ranks::launched::Launched,
     shard::Shard,
+    suites::SuiteSettings,
 };
 
 /// The cells that the arguments select, in the plan's order.
@@ -18,6 +21,20 @@ pub(crate) fn select<'a>(plan: &'a Plan, arguments: &Arguments) -> Vec<&'a Plann
 pub(crate) fn in_shard<'a>(selected: &[&'a PlannedCell], shard: Option<Shard>) -> Vec<&'a PlannedCell> {
     let is_held = |planned: &&&PlannedCell| shard.is_none_or(|shard| shard.holds(&planned.cell.name));
     selected.iter().filter(is_held).copied().collect()
+}
+
+/// Those of them that need these ranks; all, if a launcher started none.
+pub(crate) fn of_launched<'a>(selected: Vec<&'a PlannedCell>, launched: Option<Launched>) -> Vec<&'a PlannedCell> {
+    let Some(Launched { launcher: _, device, world }) = launched else { return selected };
+    let ranks = |cell: &Cell| match &cell.suite {
+        SuiteSettings::MultiGpu(settings) => settings.joint.map(|joint| (cell.device, joint.world)),
+        SuiteSettings::Determinism(_)
+        | SuiteSettings::Accuracy(_)
+        | SuiteSettings::BackwardCompat(_)
+        | SuiteSettings::Performance(_)
+        | SuiteSettings::LaunchCount(_) => None,
+    };
+    selected.into_iter().filter(|planned| ranks(&planned.cell) == Some((device, world))).collect()
 }
 
 /// Prints the selected cells as `cargo test -- --list` and cargo-nextest expect it.

@@ -16,6 +16,7 @@ use crate::{
     matrix::Diagnostic,
     mutants::MutantsError,
     numbers::NumbersError,
+    ranks::{RankError, launched::Launched},
     subject::UnusableSubject,
 };
 
@@ -38,11 +39,16 @@ pub enum Stop {
     #[error(transparent)]
     Kernels(#[from] UnusableKernels),
     /// The filters leave nothing of the profile.
-    #[error("no cell of profile `{profile}` matches the filters; `--list` shows their names")]
+    #[error("no cell of profile `{profile}` matches the filters{}; `--list` shows their names", and_launched(.launched))]
     NothingSelected {
         /// The profile.
         profile: String,
+        /// The ranks that it would need, if a launcher started some.
+        launched: Option<Launched>,
     },
+    /// A rank that a launcher started cannot be one.
+    #[error(transparent)]
+    Rank(#[from] RankError),
     /// The evidence folder cannot be used.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -92,6 +98,10 @@ pub enum Stop {
     System(#[from] io::Error),
 }
 
+fn and_launched(launched: &Option<Launched>) -> String {
+    launched.map_or_else(String::new, |launched| format!(" and `{launched}`"))
+}
+
 impl From<nix::Error> for Stop {
     fn from(error: nix::Error) -> Self {
         Self::System(error.into())
@@ -112,6 +122,7 @@ impl Stop {
             | Self::Collection(_)
             | Self::Numbers(_) => Exit::BadInput,
             Self::Run(error) if error.is_bad_input() => Exit::BadInput,
+            Self::Rank(error) => error.exit(),
             Self::Gate(error) => error.exit(),
             Self::Golden(error) => error.exit(),
             Self::Mutants(error) => error.exit(),
@@ -135,6 +146,7 @@ impl Stop {
             | Self::Subject(_)
             | Self::Kernels(_)
             | Self::NothingSelected { .. }
+            | Self::Rank(_)
             | Self::Run(_)
             | Self::Execution(_)
             | Self::Append(_)

@@ -95,7 +95,7 @@ pub(crate) struct Served<'a> {
 impl<'a> Served<'a> {
     /// Nothing is loaded yet: a library that brings its process down must not do so before the worker is one.
     pub(crate) fn new(builtin: &'a Registry, arguments: WorkerArguments) -> Self {
-        let WorkerArguments { subject, subject_hash, kernels: _, kernels_hash: _ } = arguments;
+        let WorkerArguments { subject, subject_hash, kernels: _, kernels_hash: _, launched: _ } = arguments;
         Self { builtin, subject: subject.map(|path| (path, subject_hash)), loaded: OnceCell::new() }
     }
 

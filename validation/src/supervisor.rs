@@ -61,6 +61,8 @@ pub struct SupervisorOptions {
     pub all_gpus_worker: Option<String>,
     /// Whether what workers print goes to standard error as it comes.
     pub no_capture: bool,
+    /// How long an idle worker may take to end by itself when there is nothing more to do; zero kills it at once.
+    pub farewell: Duration,
 }
 
 impl SupervisorOptions {
@@ -73,6 +75,7 @@ impl SupervisorOptions {
             gpu_workers: Vec::new(),
             all_gpus_worker: None,
             no_capture: false,
+            farewell: Duration::ZERO,
         }
     }
 }
@@ -156,18 +159,19 @@ impl Supervisor {
             environment,
             place: Place::OwnGroup { forward_output: options.no_capture },
         };
+        let farewell = options.farewell;
         for number in 0..options.cpu_workers {
             let queue = Arc::clone(&supervisor.cpu);
-            supervisor.add_slot(format!("cpu slot {number}"), queue, launch(Vec::new()))?;
+            supervisor.add_slot(format!("cpu slot {number}"), queue, Slot::new(launch(Vec::new()), farewell))?;
         }
         let seeing = |visible: &String| launch(vec![("CUDA_VISIBLE_DEVICES".into(), visible.clone())]);
         for (number, visible) in options.gpu_workers.iter().enumerate() {
             let queue = Arc::clone(&supervisor.cuda);
-            supervisor.add_slot(format!("cuda slot {number}"), queue, seeing(visible))?;
+            supervisor.add_slot(format!("cuda slot {number}"), queue, Slot::new(seeing(visible), farewell))?;
         }
         if let Some(visible) = &options.all_gpus_worker {
             let queue = Arc::clone(&supervisor.all_gpus);
-            supervisor.add_slot("slot of all GPUs".to_owned(), queue, seeing(visible))?;
+            supervisor.add_slot("slot of all GPUs".to_owned(), queue, Slot::new(seeing(visible), farewell))?;
         }
         Ok(supervisor)
     }
@@ -200,9 +204,8 @@ impl Supervisor {
         if ended == jobs.len() { Execution::Complete } else { Execution::Interrupted }
     }
 
-    fn add_slot(&mut self, name: String, queue: Arc<Queue<Task>>, launch: Launch) -> io::Result<()> {
+    fn add_slot(&mut self, name: String, queue: Arc<Queue<Task>>, mut slot: Slot) -> io::Result<()> {
         let serve = move || {
-            let mut slot = Slot::new(launch);
             while let Some(task) = queue.pop() {
                 task.run(&mut slot, &|| interrupt::requested() || queue.is_closed());
             }

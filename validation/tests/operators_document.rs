@@ -67,6 +67,7 @@ fn rows() -> Vec<Row> {
         datasets: BTreeMap::new(),
         goldens: BTreeMap::new(),
         subject: None,
+        launched: None,
     };
     let plan = Matrix::read(&path("matrix.yaml"), &registry)
         .and_then(|matrix| {

@@ -17,7 +17,7 @@ use super::{
     program::Program,
     storage::StorageError,
 };
-use crate::{machine::Machine, matrix::Kind, shard::Shard, shell::quoted};
+use crate::{machine::Machine, matrix::Kind, ranks::launched::Launched, shard::Shard, shell::quoted};
 
 /// The version of `environment.json`.
 pub const FORMAT: u32 = 1;
@@ -104,6 +104,9 @@ pub struct Filters {
     /// Which part of them, where several processes share them; left out in JSON where one runs all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
+    /// The ranks that a launcher started, where only their cells were asked for; left out in JSON where none were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launched: Option<Launched>,
 }
 
 /// What ran, on what, and what was asked.

@@ -31,6 +31,7 @@ pub fn open(
         exact: arguments.selection.exact,
         skip: arguments.selection.skip.clone(),
         shard: arguments.shard,
+        launched: machine.launched,
     };
     let selection = Selection { kind, ..Selection::new(profile, filters, text) };
     let mut environment = Environment::collect(Program::current()?, selection, machine, kernel_image(kernels));

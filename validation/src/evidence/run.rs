@@ -385,6 +385,7 @@ fn describe(filters: &Filters) -> String {
     words.extend(filters.exact.then(|| "--exact".to_owned()));
     words.extend(filters.skip.iter().map(|skip| format!("--skip {skip}")));
     words.extend(filters.shard.map(|shard| format!("--shard {shard}")));
+    words.extend(filters.launched.map(|launched| launched.to_string()));
     if words.is_empty() { "none".to_owned() } else { format!("`{}`", words.join(" ")) }
 }
 

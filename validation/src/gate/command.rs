@@ -34,7 +34,7 @@ pub(crate) fn command(registry: &Registry, ask: &Ask, against: &str, asked: &Gat
         .map(|planned| locations.attach(&matrix, &machine, planned))
         .partition(|selected| selected.planned.skip.is_some());
     if cells.is_empty() && skipped.is_empty() {
-        return Err(Stop::NothingSelected { profile: profile.clone() });
+        return Err(Stop::NothingSelected { profile: profile.clone(), launched: None });
     }
     if let Some(selected) = skipped.first().filter(|_| cells.is_empty()) {
         let reason = selected.planned.skip.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -37,6 +37,7 @@ fn machine(found: Result<Vec<DeviceProperties>, CudaError>) -> Machine {
         datasets: BTreeMap::new(),
         goldens: BTreeMap::new(),
         subject: None,
+        launched: None,
     }
 }
 

@@ -10,14 +10,14 @@ use super::{
     amendments::Amendments,
     budgets::Budgets,
     cells::{Draft, Drafts, drafts},
-    joint::ranks_lacking,
+    joint::{no_loss, ranks_lacking},
 };
 use crate::{
     cell::{Device, Input},
     machine::Machine,
     matrix::{Diagnostic, Kind, Matrix},
     subject,
-    suites::SuiteSettings,
+    suites::{Joint, SuiteSettings},
 };
 
 impl Plan {
@@ -107,7 +107,9 @@ fn absence(draft: &Draft, machine: &Machine) -> Option<SkipReason> {
     match (&cell.suite, &machine.cupti) {
         (SuiteSettings::LaunchCount(_), Err(absence)) => return Some(SkipReason::MachineLacks(absence.clone())),
         (SuiteSettings::MultiGpu(settings), Ok(_) | Err(_)) => {
-            if let Some(what) = settings.joint.and_then(|joint| ranks_lacking(machine, cell.device, joint.world)) {
+            if let Some(what) = settings.joint.and_then(|Joint { world, task }| {
+                ranks_lacking(machine, cell.device, world).or_else(|| no_loss(machine, task))
+            }) {
                 return Some(SkipReason::MachineLacks(what));
             }
         }

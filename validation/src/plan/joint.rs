@@ -10,6 +10,7 @@ use crate::{
     dataset::Expectation,
     machine::Machine,
     matrix::{Diagnostic, Matrix, Place, Profile, Selection},
+    ranks::launched::Launched,
     suites::{Joint, MultiGpuSettings, SuiteSettings, Task},
 };
 
@@ -212,8 +213,29 @@ impl JointCells<'_> {
     }
 }
 
+/// Why no rank of this cell may be lost; `None` if one may, or none is to be.
+pub(super) fn no_loss(machine: &Machine, task: Task) -> Option<String> {
+    match task {
+        Task::Fault { .. } => machine.launched.map(|Launched { launcher, .. }| {
+            format!("a rank that {launcher} started is not started again, so none may be lost")
+        }),
+        Task::Collective { .. } | Task::Sharded { .. } | Task::DataParallel => None,
+    }
+}
+
 /// What `machine` lacks for a cell of so many ranks on this device; `None` if it has it.
 pub(crate) fn ranks_lacking(machine: &Machine, device: Device, world: usize) -> Option<String> {
+    if let Some(launched) = machine.launched {
+        // Their GPUs may be on other machines; ranks compare them when they meet.
+        return match device {
+            _ if (launched.device, launched.world) != (device, world) => Some(format!(
+                "{world} ranks on {device}: the launcher started {} on {}",
+                launched.world, launched.device
+            )),
+            Device::Cpu => None,
+            Device::Cuda => machine.nccl.as_ref().err().cloned(),
+        };
+    }
     match device {
         Device::Cpu => return None,
         Device::Cuda => {}

@@ -6,6 +6,8 @@
 
 use std::{env, fmt};
 
+use serde::{Deserialize, Serialize};
+
 /// Where rendezvous ports that nobody named begin: above those of services, below those that Linux hands out itself (32768).
 const FIRST_PORT: u16 = 15_000;
 /// How many ports there are from which to derive one.
@@ -41,7 +43,8 @@ pub const RANK_VARIABLES: [&str; 20] = [
 ];
 
 /// What starts ranks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Launcher {
     /// PyTorch's `torchrun`, or anyone who sets its variables.
     Torchrun,

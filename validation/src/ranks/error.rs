@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{environment::EnvironmentError, refusal::Refusal, secret::SecretError};
-use crate::{evidence::StorageError, exit::Exit};
+use crate::{cell::Device, evidence::StorageError, exit::Exit};
 
 /// Why the leader has no ranks.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,27 @@ pub enum WorldError {
         /// The rank.
         rank: usize,
     },
+    /// A launcher started other ranks than those of the cell.
+    #[error("{world} ranks on {device} are needed, but the launcher started {launched} on {launched_on}")]
+    NotLaunched {
+        /// What the ranks of the cell run on.
+        device: Device,
+        /// How many they are.
+        world: usize,
+        /// What those of the launcher run on.
+        launched_on: Device,
+        /// How many there are.
+        launched: usize,
+    },
+    /// The ranks that a launcher started have ended.
+    #[error("the ranks that the launcher started have ended with an earlier cell, and only it could start them again")]
+    Spent,
+    /// Which rank the leader is among those of its launcher is not known.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// Launched ranks need a secret that the leader knows too.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// A fault that cannot be carried out.
     #[error("the fault cannot be carried out: {0}")]
     Fault(String),

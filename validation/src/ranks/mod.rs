@@ -26,6 +26,7 @@ mod end;
 pub mod environment;
 mod error;
 mod join;
+pub mod launched;
 mod line;
 mod meet;
 mod presence;

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     io::{self, Write},
+    net::Shutdown,
     os::{
         fd::{AsFd, OwnedFd},
         unix::{
@@ -191,6 +192,14 @@ impl Process {
         let Ending { status, output_tail } = self.end();
         let status = status.filter(|_| exited)?;
         Some(Death { signal: status.signal(), exit_code: status.code(), output_tail })
+    }
+
+    /// Says that there is nothing more to do, and gives an idle process so long to end by itself before it is killed.
+    pub(crate) fn dismiss(mut self, limit: Duration) {
+        // It fails only where the other end is gone already.
+        let _ = self.socket.shutdown(Shutdown::Write);
+        self.poll_until(limit, Self::has_exited);
+        self.end();
     }
 
     /// Kills the process, and its group if it leads one, and collects what is left of it.

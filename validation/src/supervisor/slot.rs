@@ -18,12 +18,13 @@ const EXHIBIT_DEADLINE: Duration = Duration::from_secs(10);
 pub(super) struct Slot {
     launch: Launch,
     warm: Option<Process>,
+    farewell: Duration,
 }
 
 impl Slot {
     /// A slot whose first worker starts with its first cell.
-    pub(super) const fn new(launch: Launch) -> Self {
-        Self { launch, warm: None }
+    pub(super) const fn new(launch: Launch, farewell: Duration) -> Self {
+        Self { launch, warm: None, farewell }
     }
 
     /// Executes one cell; `None` if `cancelled` held before it ended.
@@ -66,6 +67,14 @@ impl Slot {
     /// Ends the worker whatever state it is in.
     pub(super) fn discard_worker(&mut self) {
         self.warm = None;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(idle) = self.warm.take().filter(|_| !self.farewell.is_zero()) {
+            idle.dismiss(self.farewell);
+        }
     }
 }
 

@@ -213,6 +213,7 @@ pub(crate) fn machine() -> Machine {
         datasets: Default::default(),
         goldens: Default::default(),
         subject: None,
+        launched: None,
     }
 }
 

@@ -82,7 +82,13 @@ fn a_run_is_not_continued_with_another_question() {
         assert!(matches!(error, RunError::Differs { .. }), "{error}");
         error.to_string()
     };
-    let filters = Filters { include: vec!["mean".to_owned()], exact: true, skip: vec!["cuda".to_owned()], shard: None };
+    let filters = Filters {
+        include: vec!["mean".to_owned()],
+        exact: true,
+        skip: vec!["cuda".to_owned()],
+        shard: None,
+        launched: None,
+    };
     let message = continue_with(environment("nightly", filters, b"version: 2\n"));
     for part in
         ["the profile was quick and is now nightly", "`mean --exact --skip cuda`", "the matrix", "start a new run"]
@@ -122,7 +128,7 @@ fn what_is_no_whole_run_is_refused() {
 fn a_shared_run_is_joined_by_the_same_program_and_matrix_only() {
     let root = tempfile::tempdir().unwrap();
     Run::join(root.path(), "nextest-1", usual_environment(), MATRIX).unwrap().close().unwrap();
-    let exact = Filters { include: vec!["one".to_owned()], exact: true, skip: Vec::new(), shard: None };
+    let exact = Filters { include: vec!["one".to_owned()], exact: true, skip: Vec::new(), shard: None, launched: None };
     Run::join(root.path(), "nextest-1", environment("quick", exact, MATRIX), MATRIX).unwrap().close().unwrap();
     let other = Run::join(root.path(), "nextest-1", environment("soak", Filters::default(), MATRIX), MATRIX);
     assert!(matches!(other, Err(RunError::Differs { .. })));

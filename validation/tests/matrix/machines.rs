@@ -15,6 +15,7 @@ pub(crate) fn laptop() -> Machine {
         datasets: BTreeMap::new(),
         goldens: BTreeMap::new(),
         subject: None,
+        launched: None,
     }
 }
 
@@ -35,5 +36,6 @@ pub(crate) fn workstation(datasets: &[&str]) -> Machine {
         datasets: datasets.iter().map(|&name| (name.to_owned(), None)).collect(),
         goldens: BTreeMap::new(),
         subject: None,
+        launched: None,
     }
 }

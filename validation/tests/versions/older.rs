@@ -31,6 +31,7 @@ fn machine() -> Machine {
         datasets: BTreeMap::new(),
         goldens: BTreeMap::new(),
         subject: None,
+        launched: None,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
         Bandwidth, CollectiveFacts, Gathered, MultiGpuFacts, RankFailure, RankReport, Said, ShardedFacts,
         TrainingFacts, Transferred,
     },
-    ranks::{Deadlines, LocalRanks, RankEnd, RankOutcome, WorkError, World, WorldError},
+    ranks::{Deadlines, RankEnd, RankOutcome, WorkError, World, WorldError, launched},
 };
 
 /// Has the ranks of a cell do what it says. The error says why they could not even be told.
@@ -64,13 +64,18 @@ fn with_world<T>(
     let warm = WARM.take().filter(|ranks| (ranks.device(), ranks.world()) == (device, world));
     let mut ranks = match warm {
         Some(ranks) => ranks,
-        None => World::gather(LocalRanks::of_this_worker(device, world, visible_gpus(), Deadlines::default()))?,
+        None => launched::gather(device, world, visible_gpus(), Deadlines::default())?,
     };
     let result = use_ranks(&mut ranks)?;
     if ranks.is_sound() {
         WARM.set(Some(ranks));
     }
     Ok(result)
+}
+
+/// Tells ranks that are kept for another cell that there is none, and waits until they have heard it.
+pub(crate) fn dismiss_ranks() {
+    drop(WARM.take());
 }
 
 /// The GPUs of this worker, one for each rank.

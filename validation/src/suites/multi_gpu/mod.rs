@@ -15,6 +15,7 @@ mod sharded;
 mod training;
 mod work;
 
+pub(crate) use leader::dismiss_ranks;
 pub(super) use leader::observe;
 pub(crate) use settings::{BLOCK_LIMIT, MULTI_GPU, ROOT, WORLD_LIMIT};
 pub use settings::{Joint, MultiGpuSettings, Task};
