@@ -42,7 +42,7 @@ done
 export LD_LIBRARY_PATH=$linker_path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 
 # Benchmarks have profiles of their own, and a default among them.
-profile='' matrix='' output='' command=()
+profile='' matrix='' output='' launched='' command=()
 if [[ ${1-} == bench ]]; then
     command=(bench)
     profile=given
@@ -56,6 +56,7 @@ for argument in "$@"; do
         --profile | --profile=*) profile=given ;;
         --matrix | --matrix=*) matrix=given ;;
         --output=*) output=${argument#--output=} ;;
+        --launched | --launched=*) launched=given ;;
     esac
     if [[ $previous == --output ]]; then output=$argument; fi
     previous=$argument
@@ -70,6 +71,9 @@ fi
 
 status=0
 "$validation" "${command[@]}" "${defaults[@]}" "$@" || status=$?
+
+# Of launched ranks, rank 0 has the evidence of all.
+if [[ -n $launched && ${RANK:-${OMPI_COMM_WORLD_RANK:-${SLURM_PROCID:-0}}} != 0 ]]; then exit "$status"; fi
 
 # What this run wrote is what is newer than the folder of links.
 runs=()

@@ -1,0 +1,89 @@
+//! Ranks that somebody else starts, as torchrun would.
+
+use std::{
+    net::TcpListener,
+    process::{Child, Stdio},
+};
+
+use validation::{
+    plan::SkipReason,
+    ranks::{SECRET_VARIABLE, environment::RANK_VARIABLES},
+    verdict::Verdict,
+};
+
+use crate::project::{Ended, Project};
+
+/// No run's secret but of these tests'.
+const SECRET: &str = "a secret of tests and of nothing else";
+
+/// A port that is free now, and is given to nobody else soon.
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Starts one of two ranks.
+fn start(project: &Project, rank: usize, port: u16, secret: Option<&str>, arguments: &[&str]) -> Child {
+    let mut command = project.command();
+    for variable in RANK_VARIABLES {
+        command.env_remove(variable);
+    }
+    command.env_remove(SECRET_VARIABLE).envs(secret.map(|secret| (SECRET_VARIABLE, secret)));
+    let (rank, port) = (rank.to_string(), port.to_string());
+    command.envs([("RANK", &*rank), ("LOCAL_RANK", &rank), ("WORLD_SIZE", "2"), ("LOCAL_WORLD_SIZE", "2")]);
+    command.envs([("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", &port)]);
+    command.args(["--launched", "cpu"]).args(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Starts both, and waits until they end.
+fn run(project: &Project, secrets: [Option<&str>; 2], arguments: &[&str]) -> [Ended; 2] {
+    let port = free_port();
+    let ranks = [0, 1].map(|rank| start(project, rank, port, secrets[rank], arguments));
+    ranks.map(|rank| rank.wait_with_output().unwrap().into())
+}
+
+#[test]
+fn launched_ranks_run_the_cells_of_as_many_and_end_well() {
+    let project = Project::of_repository();
+    let [leader, other] = run(&project, [Some(SECRET); 2], &["all_reduce_sum"]);
+    assert_eq!((leader.code, other.code), (Some(0), Some(0)), "{}{}", leader.printed(), other.printed());
+    assert_eq!(other.printed(), "status Some(0)\n");
+
+    let records = project.records();
+    let (passed, skipped): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.verdict == Verdict::Pass);
+    assert!(passed.len() > 10 && passed.iter().all(|record| record.cell.name.ends_with("::w2")));
+    assert!(!skipped.is_empty());
+    for record in skipped {
+        let Verdict::Skip { reason: SkipReason::MachineLacks(reason) } = &record.verdict else { panic!("{record:?}") };
+        assert!(reason.contains("torchrun") && reason.ends_with("so none may be lost"), "{reason}");
+    }
+    let environment = std::fs::read_to_string(project.only_run().join("environment.json")).unwrap();
+    assert!(environment.contains(r#""launcher": "torchrun""#) && !environment.contains(SECRET), "{environment}");
+}
+
+#[test]
+fn ranks_without_a_secret_end_before_anything_runs() {
+    let project = Project::of_repository();
+    for ended in run(&project, [None; 2], &["all_reduce_sum"]) {
+        assert_eq!(ended.code, Some(2), "{}", ended.printed());
+        assert!(ended.stderr.contains("ROBOCACHE_RENDEZVOUS_SECRET is not set"), "{}", ended.printed());
+    }
+    assert!(!project.output().exists());
+}
+
+#[test]
+fn a_rank_with_another_secret_is_turned_away_and_all_end() {
+    let project = Project::of_repository();
+    let secrets = [Some(SECRET), Some("another secret of tests and of nothing")];
+    let [leader, other] = run(&project, secrets, &["all_reduce_sum"]);
+    assert_eq!((leader.code, other.code), (Some(4), Some(2)), "{}{}", leader.printed(), other.printed());
+    assert!(!leader.printed().contains(SECRET) && !other.printed().contains(secrets[1].unwrap()));
+}
+
+#[test]
+fn nothing_is_selected_where_no_cell_has_as_many_ranks() {
+    let project = Project::of_repository();
+    let [leader, _] = run(&project, [Some(SECRET); 2], &["::w3"]);
+    assert_eq!(leader.code, Some(2), "{}", leader.printed());
+    assert!(leader.stderr.contains("--launched cpu, 2 ranks of torchrun"), "{}", leader.printed());
+}
