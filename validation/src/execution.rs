@@ -25,6 +25,7 @@ use crate::{
     observation::Outcome,
     plan::PlannedCell,
     protocol::{Attached, Recording},
+    ranks::Deadlines,
     report::progress::Progress,
     supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions, interrupt},
     verdict::{Verdict, judge},
@@ -223,6 +224,7 @@ pub fn start_supervisor(
         gpu_workers: (0..gpus).map(|own| visible_gpus(machine, own)).collect(),
         all_gpus_worker: (gpus > 0).then(|| visible_gpus(machine, 0)),
         no_capture: arguments.nocapture,
+        gathering: machine.launched.map_or(Duration::ZERO, |_| Deadlines::default().rendezvous),
         farewell: machine.launched.map_or(Duration::ZERO, |_| FAREWELL),
         ..SupervisorOptions::for_this_program(worker_arguments)
     })

@@ -130,7 +130,11 @@ fn take_part(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     match Role::take(launched, &place, kernels::worker_arguments(kernels.as_ref()))? {
         Role::Leader(own_rank) => {
             let exit = validate(registry, ask);
-            drop(own_rank);
+            match &exit {
+                Ok(_) => drop(own_rank),
+                // Nobody led it, or nobody knows.
+                Err(_) => own_rank.abandon(),
+            }
             exit
         }
         Role::Rank(error) => Err(error.into()),
@@ -208,16 +212,15 @@ fn be_rank(registry: &Registry, arguments: RankArguments) -> Exit {
     }
     suites::use_gpu(ranks::own_gpu());
     let ended = match &file {
-        Ok(file) => {
-            ranks::serve(&RankWork::new(registry, device), device, file.as_ref()).map_err(|error| error.to_string())
-        }
-        Err(error) => Err(error.to_string()),
+        Ok(file) => ranks::serve(&RankWork::new(registry, device), device, file.as_ref())
+            .map_err(|error| (error.exit(), error.to_string())),
+        Err(error) => Err((Exit::HarnessFailed, error.to_string())),
     };
     match ended {
         Ok(()) => Exit::Passed,
-        Err(reason) => {
+        Err((exit, reason)) => {
             eprintln!("rank: {reason}");
-            Exit::HarnessFailed
+            exit
         }
     }
 }

@@ -93,6 +93,13 @@ impl Role {
     }
 }
 
+impl OwnRank {
+    /// Ends it at once: it has no leader.
+    pub(crate) fn abandon(mut self) {
+        let _ = self.0.kill();
+    }
+}
+
 impl Drop for OwnRank {
     /// It ends with its leader, which has ended; one that nobody led still waits for somebody.
     fn drop(&mut self) {

@@ -18,13 +18,14 @@ const EXHIBIT_DEADLINE: Duration = Duration::from_secs(10);
 pub(super) struct Slot {
     launch: Launch,
     warm: Option<Process>,
+    gathering: Duration,
     farewell: Duration,
 }
 
 impl Slot {
     /// A slot whose first worker starts with its first cell.
-    pub(super) const fn new(launch: Launch, farewell: Duration) -> Self {
-        Self { launch, warm: None, farewell }
+    pub(super) const fn new(launch: Launch, (gathering, farewell): (Duration, Duration)) -> Self {
+        Self { launch, warm: None, gathering, farewell }
     }
 
     /// Executes one cell; `None` if `cancelled` held before it ended.
@@ -37,6 +38,7 @@ impl Slot {
         };
         // One that died or spoke between two cells is dropped, which kills what is left of its group.
         let warm = if limits.fresh_process { None } else { self.warm.take().filter(Process::is_idle) };
+        let gathering = if warm.is_some() { Duration::ZERO } else { self.gathering };
         let mut process = match warm.map_or_else(|| self.launch.start(), Ok) {
             Ok(process) => process,
             Err(error) => {
@@ -44,7 +46,7 @@ impl Slot {
                 return Some(harness_failed(format!("the worker program {program} cannot be started: {error}")));
             }
         };
-        let answer = process.exchange(&frame, Duration::from_millis(limits.deadline_ms), cancelled);
+        let answer = process.exchange(&frame, Duration::from_millis(limits.deadline_ms) + gathering, cancelled);
         let (outcome, survivor) = conclude(process, answer, limits.deadline_ms);
         if !limits.fresh_process {
             self.warm = survivor;

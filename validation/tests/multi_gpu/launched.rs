@@ -51,7 +51,7 @@ fn launched_ranks_run_the_cells_of_as_many_and_end_well() {
 
     let records = project.records();
     let (passed, skipped): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.verdict == Verdict::Pass);
-    assert!(passed.len() > 10 && passed.iter().all(|record| record.cell.name.ends_with("::w2")));
+    assert!(passed.len() >= 6 && passed.iter().all(|record| record.cell.name.ends_with("::w2")));
     assert!(!skipped.is_empty());
     for record in skipped {
         let Verdict::Skip { reason: SkipReason::MachineLacks(reason) } = &record.verdict else { panic!("{record:?}") };
@@ -76,14 +76,15 @@ fn a_rank_with_another_secret_is_turned_away_and_all_end() {
     let project = Project::of_repository();
     let secrets = [Some(SECRET), Some("another secret of tests and of nothing")];
     let [leader, other] = run(&project, secrets, &["all_reduce_sum"]);
-    assert_eq!((leader.code, other.code), (Some(4), Some(2)), "{}{}", leader.printed(), other.printed());
+    assert_eq!((leader.code, other.code), (Some(1), Some(2)), "{}{}", leader.printed(), other.printed());
     assert!(!leader.printed().contains(SECRET) && !other.printed().contains(secrets[1].unwrap()));
 }
 
 #[test]
 fn nothing_is_selected_where_no_cell_has_as_many_ranks() {
     let project = Project::of_repository();
-    let [leader, _] = run(&project, [Some(SECRET); 2], &["::w3"]);
+    // The other one would look for its leader for half a minute.
+    let leader: Ended = start(&project, 0, free_port(), Some(SECRET), &["::w3"]).wait_with_output().unwrap().into();
     assert_eq!(leader.code, Some(2), "{}", leader.printed());
     assert!(leader.stderr.contains("--launched cpu, 2 ranks of torchrun"), "{}", leader.printed());
 }
