@@ -24,7 +24,7 @@ pub(crate) fn in_shard<'a>(selected: &[&'a PlannedCell], shard: Option<Shard>) -
 }
 
 /// Those of them that need these ranks; all, if a launcher started none.
-pub(crate) fn of_launched<'a>(selected: Vec<&'a PlannedCell>, launched: Option<Launched>) -> Vec<&'a PlannedCell> {
+pub(crate) fn of_launched(selected: Vec<&PlannedCell>, launched: Option<Launched>) -> Vec<&PlannedCell> {
     let Some(Launched { launcher: _, device, world }) = launched else { return selected };
     let ranks = |cell: &Cell| match &cell.suite {
         SuiteSettings::MultiGpu(settings) => settings.joint.map(|joint| (cell.device, joint.world)),
