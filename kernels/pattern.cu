@@ -46,8 +46,10 @@ struct Pattern {
             return (bits & 1) != 0 ? -magnitude : magnitude;
         }
         case kAvg: {
+            // Of ranks whose number has no exact reciprocal only one contributes.
+            const bool contributes = (world & (world - 1)) == 0 || noise(world, index) % world == of_rank;
             const std::uint64_t third = bits % 3;
-            return ranks * (third == 0 ? 0 : third == 1 ? 9 : -9);
+            return !contributes || third == 0 ? 0 : third == 1 ? 9 * ranks : -9 * ranks;
         }
         default: // kMin and kMax
             return within(bits, kExactIntegers / 2);

@@ -134,10 +134,14 @@ impl Pattern {
                 if noise & 1 != 0 { -magnitude } else { magnitude }
             }
             Reduction::Min | Reduction::Max => within(EXACT / 2),
-            // Multiples of the number of ranks: NCCL multiplies each contribution with the rounded reciprocal before it
-            // adds. That product is exact for a share of 9 in every dtype for up to 16 ranks, though not for one of 3 (a
-            // test below).
-            Reduction::Avg => world * [0, 9, -9][(noise % 3) as usize],
+            // NCCL multiplies each contribution with the rounded reciprocal of the number of ranks, and adds the products
+            // without rounding them first. That is exact where the reciprocal is, and else where a single rank contributes: a
+            // share of 9 then comes out of it in every dtype for up to 16 ranks, though not one of 3 (a test below).
+            Reduction::Avg => {
+                let contributes =
+                    self.world.is_power_of_two() || self.noise(self.world, index) % self.world as u64 == rank as u64;
+                if contributes { world * [0, 9, -9][(noise % 3) as usize] } else { 0 }
+            }
         }
     }
 
@@ -293,6 +297,21 @@ mod tests {
                 let reciprocal = bf16::from_f32(1.0 / world as f32);
                 assert_eq!(bf16::from_f32(value(DType::Bf16)) * reciprocal, bf16::from_f32(share), "{world}");
             }
+        }
+    }
+
+    #[test]
+    fn an_average_is_exact_where_products_are_added_without_being_rounded() {
+        for world in 1..=16 {
+            let pattern = pattern(Collective::AllReduce(Reduction::Avg), DType::F32, world);
+            let mut contributors = vec![false; world];
+            for index in 0..500 {
+                let sent = |rank| f32::from_bits(pattern.bits(pattern.sent(rank), index) as u32);
+                let average = (0..world).fold(0.0, |sum, rank| sent(rank).mul_add(1.0 / world as f32, sum));
+                assert_eq!(average, f32::from_bits(pattern.bits(pattern.received(0), index) as u32), "{world}");
+                contributors.iter_mut().enumerate().for_each(|(rank, is_one)| *is_one |= sent(rank) != 0.0);
+            }
+            assert!(contributors.iter().all(|is_one| *is_one), "{world}: {contributors:?}");
         }
     }
 

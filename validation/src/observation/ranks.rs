@@ -174,20 +174,20 @@ pub struct TrainingFacts {
 pub struct Trained {
     /// How many steps it made.
     pub steps: u64,
-    /// Hash of the parameters after the last one.
+    /// Hash of what the last one added up.
     pub last_hash: String,
-    /// The first step after which its parameters are not those of the reference.
+    /// The first step whose hash is not that of the reference.
     pub first_difference: Option<StepDifference>,
 }
 
-/// A training step after which parameters are not what they must be.
+/// A training step that added up something else than it must.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepDifference {
     /// The step, from 0.
     pub step: u64,
-    /// Hash of the parameters of one CPU rank.
+    /// The hash of one CPU rank.
     pub expected: String,
-    /// Hash of those of this rank.
+    /// That of this rank.
     pub actual: String,
 }
 

@@ -160,7 +160,7 @@ fn judge_training(world: usize, steps: u64, facts: &TrainingFacts) -> Verdict {
     for (rank, Trained { steps: made, last_hash: _, first_difference }) in ranks.into_iter().enumerate() {
         if let Some(difference) = first_difference {
             defects.push(format!(
-                "rank {rank}: the parameters after step {} have the hash {}, must have {}",
+                "rank {rank}: what step {} added up has the hash {}, must have {}",
                 difference.step, difference.actual, difference.expected
             ));
         }

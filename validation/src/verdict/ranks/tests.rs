@@ -179,7 +179,7 @@ fn training_must_give_the_hashes_of_one_cpu_rank_at_every_step() {
     assert_eq!(verdict(2, 3, None), "error: the reference made 2 steps, and not 3");
     let difference = StepDifference { step: 1, expected: "a".into(), actual: "b".into() };
     let wrong = verdict(3, 3, Some(difference));
-    assert_eq!(wrong, "fail: rank 0: the parameters after step 1 have the hash b, must have a");
+    assert_eq!(wrong, "fail: rank 0: what step 1 added up has the hash b, must have a");
 }
 
 fn lost(rank: usize, sequence: u64) -> Loss {
