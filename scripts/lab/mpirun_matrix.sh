@@ -18,7 +18,7 @@ Evidence goes to bench_artifacts/mpirun-TIME beside this script, or to mpirun-TI
 a folder of its own in it. The exit status is the highest of all processes.
 
     ./mpirun_matrix.sh -n 8 --host node1:4,node2:4 -- --profile nightly
-    MASTER_ADDR=node1 ./mpirun_matrix.sh -n 8 --host node1:4,node2:4 --launched cuda -- --profile multi_gpu_8
+    MASTER_ADDR=node1 ./mpirun_matrix.sh -n 8 --host node1:4,node2:4 --launched cuda -- --profile eight_gpus
 
 Ranks need one secret: ROBOCACHE_RENDEZVOUS_SECRET, or a new one where that is not set.
 TEXT

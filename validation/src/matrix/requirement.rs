@@ -5,7 +5,7 @@ use std::{fmt, num::NonZeroU32};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::machine::Machine;
+use crate::{cell::Device, machine::Machine, ranks::launched::Launched};
 
 /// Something without which a profile's run is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -15,7 +15,7 @@ pub enum Requirement {
     Cuda,
     /// The CUPTI library.
     Cupti,
-    /// The NCCL library, and this many GPUs.
+    /// The NCCL library, and this many GPUs, on one machine or with a launched rank each.
     Nccl(NonZeroU32),
     /// The file of every recorded input that the profile selects.
     Datasets,
@@ -30,10 +30,7 @@ impl Requirement {
             Self::Cupti => machine.cupti.as_ref().err()?.clone(),
             Self::Nccl(world) => match &machine.nccl {
                 Err(absence) => absence.clone(),
-                Ok(_) if machine.gpus.len() < world.get() as usize => {
-                    format!("this machine has {} GPUs that CUDA can use", machine.gpus.len())
-                }
-                Ok(_) => return None,
+                Ok(_) => few_gpus(machine, world.get() as usize)?,
             },
             Self::Datasets => {
                 let absences: Vec<_> = datasets
@@ -47,6 +44,20 @@ impl Requirement {
             }
         };
         Some(format!("{self}: {absence}"))
+    }
+}
+
+/// What there is where there are fewer than `needed` GPUs, each with a rank; `None` if there are enough.
+fn few_gpus(machine: &Machine, needed: usize) -> Option<String> {
+    match machine.launched {
+        // Theirs may be on other machines, one for each.
+        Some(Launched { launcher, device: Device::Cuda, world }) => {
+            (world < needed).then(|| format!("{launcher} started {world} ranks"))
+        }
+        Some(_) | None => {
+            let gpus = machine.gpus.len();
+            (gpus < needed).then(|| format!("this machine has {gpus} GPUs that CUDA can use"))
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use validation::{
     cell::{Cell, Device},
     machine::{Gpu, Machine},
     plan::{Plan, SkipReason},
+    ranks::{environment::Launcher, launched::Launched},
     suites::{Joint, SuiteSettings, Task},
 };
 
@@ -65,6 +66,21 @@ fn worlds_that_are_larger_than_the_machine_are_skipped_and_say_so() {
     );
     let eight = skips(&plan("eight_gpus", &server(&["H100"; 8])));
     assert!(eight.keys().eq(&[5, 6, 7, 8]) && eight.values().all(|reasons| *reasons == [None].into()), "{eight:?}");
+}
+
+#[test]
+fn launched_ranks_may_have_their_gpus_on_other_machines() {
+    let launched = Launched { launcher: Launcher::Slurm, device: Device::Cuda, world: 8 };
+    let machine = Machine { launched: Some(launched), ..server(&["H100"; 4]) };
+    let led = plan("eight_gpus", &machine);
+    assert_eq!(led.missing_requirements, [""; 0]);
+    let skips = skips(&led);
+    assert_eq!(skips[&7], [Some("7 ranks on cuda: the launcher started 8 on cuda".to_owned())].into());
+    let fault = "a rank that Slurm (SLURM_PROCID) started is not started again, so none may be lost".to_owned();
+    assert_eq!(skips[&8], [None, Some(fault)].into());
+
+    let few = Machine { launched: Some(Launched { world: 5, ..launched }), ..machine };
+    assert_eq!(plan("eight_gpus", &few).missing_requirements, ["nccl: 8: Slurm (SLURM_PROCID) started 5 ranks"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Ranks that somebody else starts, as torchrun would.
 
 use std::{
+    io::{BufRead, BufReader},
     net::TcpListener,
     process::{Child, Stdio},
 };
@@ -78,6 +79,31 @@ fn a_rank_with_another_secret_is_turned_away_and_all_end() {
     let [leader, other] = run(&project, secrets, &["all_reduce_sum"]);
     assert_eq!((leader.code, other.code), (Some(1), Some(2)), "{}{}", leader.printed(), other.printed());
     assert!(!leader.printed().contains(SECRET) && !other.printed().contains(secrets[1].unwrap()));
+}
+
+#[test]
+fn the_loss_of_a_launched_rank_is_named_and_costs_the_cells_that_follow() {
+    let project = Project::with_matrix(include_str!("matrix.yaml"));
+    let port = free_port();
+    let [mut leader, mut other] =
+        [0, 1].map(|rank| start(&project, rank, port, Some(SECRET), &["--profile", "long", "--color", "never"]));
+    let mut lines = BufReader::new(leader.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.trim_start().starts_with("pass ")));
+    other.kill().unwrap();
+    other.wait().unwrap();
+    // The leader would wait for somebody who reads.
+    lines.for_each(drop);
+    let ended: Ended = leader.wait_with_output().unwrap().into();
+    assert_eq!(ended.code, Some(1), "{}", ended.printed());
+
+    let records = project.records();
+    let mut left = records.iter().skip_while(|record| record.verdict == Verdict::Pass);
+    let lost = left.next().unwrap();
+    assert!(format!("{:?}", lost.verdict).contains("rank 1"), "{lost:?}");
+    for record in left {
+        let Verdict::Error { message } = &record.verdict else { panic!("{record:?}") };
+        assert!(message.contains("lost with an earlier cell"), "{message}");
+    }
 }
 
 #[test]
