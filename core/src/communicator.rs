@@ -95,8 +95,10 @@ pub enum Cause {
     Died,
     /// Its process gives no sign of life.
     Silent,
-    /// It is alive, but did not come to the step in time.
+    /// It is alive, but did not come to the step in time, or did not get through it.
     Late,
+    /// It is alive, and said that something failed that no other rank is to blame for.
+    Failed,
     /// It came to another step than the others.
     Differs {
         /// That step.
@@ -124,6 +126,7 @@ impl fmt::Display for Verb<'_> {
             Cause::Died => formatter.write_str("died before or in"),
             Cause::Silent => formatter.write_str("gives no sign of life in"),
             Cause::Late => formatter.write_str("did not come in time to"),
+            Cause::Failed => formatter.write_str("failed by itself before or in"),
             Cause::Differs { came_to } => write!(formatter, "came to {came_to} while the others came to"),
         }
     }

@@ -15,7 +15,7 @@ use fault_injection::{Moment, RankFault, ScheduledFault};
 use libtest_mimic::{Arguments, Failed, Trial};
 use robocache_core::{
     collective::{Collective, Pattern, Patterned, Reduction, Transfer},
-    communicator::{Announcement, Cause, Communicator, Loss, Step},
+    communicator::{Announcement, Cause, Communicator, CommunicatorError, Loss, Step},
     dtype::DType,
 };
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,8 @@ struct Task {
     /// How long the rank sleeps before the first.
     sleep_ms: u64,
     panic: bool,
+    /// Whether it cannot talk to another rank, before the first.
+    cut_off: bool,
 }
 
 struct Collectives;
@@ -49,9 +51,13 @@ impl Work for Collectives {
         C::Memory: Patterned,
     {
         let failed = |error: serde_json::Error| WorkError::Failed(error.to_string());
-        let Task { steps, sleep_ms, panic } = serde_json::from_str(task.get()).map_err(failed)?;
+        let Task { steps, sleep_ms, panic, cut_off } = serde_json::from_str(task.get()).map_err(failed)?;
         assert!(!panic, "asked to");
         thread::sleep(Duration::from_millis(sleep_ms));
+        if cut_off {
+            let at = Announcement { sequence: 0, step: Step::Initialise };
+            return Err(CommunicatorError::Connection { at, rank: 0, message: "cut off".to_owned() }.into());
+        }
         let (rank, world) = (communicator.rank(), communicator.world());
         let mut wrong = 0;
         for (collective, block) in steps {
@@ -89,6 +95,7 @@ fn main() -> ExitCode {
                 Trial::test("ranks_end_with_their_leader", end_of_a_leader),
                 Trial::test("a_rank_that_panics_is_named_and_replaced_by_none", panics),
                 Trial::test("a_rank_that_is_late_is_named", late),
+                Trial::test("a_rank_that_fails_alone_is_named", cut_off),
                 Trial::test("a_fault_that_cannot_be_is_refused", impossible_faults),
                 Trial::test("a_wrong_secret_is_refused", || refused(Wrong::Secret)),
                 Trial::test("a_rank_out_of_range_or_without_a_secret_says_so", unfit),
@@ -121,7 +128,7 @@ fn local(world: usize) -> LocalRanks {
 const SUM: Collective = Collective::AllReduce(Reduction::Sum);
 
 fn sums(steps: usize) -> Task {
-    Task { steps: vec![(SUM, 1000); steps], sleep_ms: 0, panic: false }
+    Task { steps: vec![(SUM, 1000); steps], sleep_ms: 0, panic: false, cut_off: false }
 }
 
 fn pids(world: &World) -> Vec<u32> {
@@ -265,7 +272,22 @@ fn panics() -> Result<(), Failed> {
     };
     let RankFailure { kind, message, .. } = failure(1);
     assert_eq!((kind, message.as_str()), (FailureKind::Panicked, "asked to"));
-    assert_eq!(failure(0).loss.map(|loss| (loss.rank, loss.cause)), Some((1, Cause::Late)));
+    assert_eq!(failure(0).loss.map(|loss| (loss.rank, loss.cause)), Some((1, Cause::Failed)));
+    works(&mut world)
+}
+
+/// While the others wait for it.
+fn cut_off() -> Result<(), Failed> {
+    let mut world = World::gather(local(3))?;
+    let task = |rank| Task { cut_off: rank == 1, ..sums(2) };
+    let performed: Performed<(usize, u32)> = world.perform(task, None)?;
+    let loss = performed.loss.ok_or("nobody was lost")?.loss;
+    assert_eq!((loss.rank, loss.cause, loss.at.sequence), (1, Cause::Failed, 1));
+    for end in &performed.ends {
+        let kind = if end.rank == 1 { FailureKind::Connection } else { FailureKind::Lost };
+        assert!(matches!(&end.outcome, RankOutcome::Failed(failure) if failure.kind == kind), "{end:?}");
+        assert!(end.elapsed_ms < 15_000);
+    }
     works(&mut world)
 }
 

@@ -169,4 +169,13 @@ mod tests {
             assert!(diagnostic.contains(shown) && diagnostic.contains('^'), "{diagnostic}");
         }
     }
+
+    #[test]
+    fn programs_are_told_where_it_is() {
+        let place = Place { line: 9, column: 9, characters: 2 };
+        let diagnostic = Diagnostic::at("a.yaml", "one: 1\n", place, "wrong");
+        assert_eq!(diagnostic.file(), "a.yaml");
+        assert_eq!(diagnostic.place(), Some(Place { line: 2, column: 1, characters: 2 }));
+        assert_eq!(Diagnostic::of_file("b.yaml", "gone").place(), None);
+    }
 }

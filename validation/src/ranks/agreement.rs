@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use robocache_core::communicator::{Announcement, Cause, Loss, Step};
 
+use super::{deadlines::Deadlines, end::FailureKind};
+
 /// How long a loss waits for a survivor to say which step cannot be completed.
 const HOLD: Duration = Duration::from_millis(500);
 
@@ -13,13 +15,17 @@ const HOLD: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Agreement {
     places: Vec<Place>,
-    late: Duration,
+    deadlines: Deadlines,
     /// The last step that all came to.
     last: Option<Announcement>,
     /// When the first rank came to the step that is not agreed on yet.
     first_came: Option<Instant>,
     /// A lost rank that nobody was told of yet.
     held: Option<Held>,
+    /// A rank that failed, perhaps because of another one, of which then nothing is known yet.
+    suspect: Option<Held>,
+    /// When the first rank had waited in vain for a step to end.
+    overdue: Option<Instant>,
     /// There is nothing to agree on after a loss.
     lost: Option<Loss>,
 }
@@ -44,6 +50,8 @@ enum Place {
     In,
     /// It will come to no more steps in this task.
     Ended,
+    /// It will not either, because something failed.
+    Failed,
     /// It is lost.
     Lost,
 }
@@ -59,8 +67,17 @@ pub(super) enum Ruling {
 
 impl Agreement {
     /// Of ranks that are not a communicator yet.
-    pub(super) fn new(world: usize, late: Duration) -> Self {
-        Self { places: vec![Place::Between; world], late, last: None, first_came: None, held: None, lost: None }
+    pub(super) fn new(world: usize, deadlines: Deadlines) -> Self {
+        Self {
+            places: vec![Place::Between; world],
+            deadlines,
+            last: None,
+            first_came: None,
+            held: None,
+            suspect: None,
+            overdue: None,
+            lost: None,
+        }
     }
 
     /// Ranks that ended one task are given another.
@@ -87,26 +104,69 @@ impl Agreement {
         }
     }
 
-    /// A rank ended its task, well or not.
+    /// A rank ended its task well.
     pub(super) fn end(&mut self, rank: usize) {
         if self.places[rank] != Place::Lost {
             self.places[rank] = Place::Ended;
         }
     }
 
-    /// A rank died, or fell silent, or will never send what the others wait for.
-    pub(super) fn lose(&mut self, rank: usize, cause: Cause, now: Instant) {
-        let was = std::mem::replace(&mut self.places[rank], Place::Lost);
-        if was == Place::Ended || self.lost.is_some() || self.held.is_some() {
+    /// A rank ended its task because something failed.
+    pub(super) fn fail(&mut self, rank: usize, failure: FailureKind, now: Instant) {
+        if self.places[rank] == Place::Lost {
             return;
         }
+        let held = self.hold(rank, Cause::Failed, now);
+        self.places[rank] = Place::Failed;
+        match failure {
+            FailureKind::Cuda
+            | FailureKind::NcclUnusable
+            | FailureKind::Unsupported
+            | FailureKind::Work
+            | FailureKind::Panicked => {
+                self.held.get_or_insert(held);
+            }
+            // This may be how it met the loss of another rank, which will be seen soon, or not.
+            FailureKind::Nccl | FailureKind::Connection | FailureKind::GivenUp => {
+                self.suspect.get_or_insert(held);
+            }
+            FailureKind::DeadlineExceeded => {
+                self.overdue.get_or_insert(now);
+            }
+            FailureKind::Lost => {}
+        }
+    }
+
+    /// A rank died, or fell silent, or will never send what the others wait for.
+    pub(super) fn lose(&mut self, rank: usize, cause: Cause, now: Instant) {
+        let held = self.hold(rank, cause, now);
+        // Nobody waits for a rank that has ended.
+        if !matches!(std::mem::replace(&mut self.places[rank], Place::Lost), Place::Ended | Place::Failed) {
+            self.held.get_or_insert(held);
+        }
+    }
+
+    /// The loss of a rank that has been where it was until now.
+    fn hold(&self, rank: usize, cause: Cause, now: Instant) -> Held {
         let at = match self.last {
             None => Some(INITIALISATION),
-            Some(last) if was == Place::In => Some(last),
+            Some(last) if self.places[rank] == Place::In => Some(last),
             // It was through with that step, and the others may be too.
             Some(_) => None,
         };
-        self.held = Some(Held { rank, cause, at, since: now });
+        Held { rank, cause, at, since: now }
+    }
+
+    /// Whom to blame for a failure if no other loss came to light while it would have.
+    fn culprit(&self, now: Instant) -> Option<Held> {
+        let is_ripe = |since: Instant| now.duration_since(since) >= self.deadlines.silence + HOLD;
+        if let Some(suspect) = self.suspect {
+            return is_ripe(suspect.since).then_some(suspect);
+        }
+        // The others gave up long ago: the one that is still in the step hangs there.
+        let since = self.overdue.filter(|since| is_ripe(*since))?;
+        let rank = self.places.iter().position(|place| *place == Place::In)?;
+        Some(Held { rank, cause: Cause::Late, at: self.last, since })
     }
 
     /// What all are to be told now, if there is anything new.
@@ -114,6 +174,7 @@ impl Agreement {
         if self.lost.is_some() {
             return None;
         }
+        self.held = self.held.or_else(|| self.culprit(now));
         if let Some(Held { rank, cause, at, since }) = self.held {
             let waited_for = self.waiting().next().map(|(_, at)| at);
             let last = self.last.filter(|_| now.duration_since(since) >= HOLD);
@@ -122,17 +183,19 @@ impl Agreement {
         let first_came = self.first_came?;
         let absent = |place: &Place| matches!(place, Place::Between | Place::In);
         let all_came = !self.places.iter().any(absent);
-        if !all_came && now.duration_since(first_came) < self.late {
+        if !all_came && now.duration_since(first_came) < self.deadlines.late {
             return None;
         }
         let right = self.majority()?;
         let astray = self.waiting().find(|(_, at)| *at != right);
         // One that has ended will never come, and neither did one that is late.
         let missing = self.places.iter().position(|place| absent(place) || *place == Place::Ended);
-        Some(match (astray, missing) {
-            (Some((rank, came_to)), _) => self.rule(rank, Cause::Differs { came_to }, right),
-            (None, Some(rank)) => self.rule(rank, Cause::Late, right),
-            (None, None) => {
+        let failed = self.places.iter().position(|place| *place == Place::Failed);
+        Some(match (failed, astray, missing) {
+            (Some(rank), ..) => self.rule(rank, Cause::Failed, right),
+            (None, Some((rank, came_to)), _) => self.rule(rank, Cause::Differs { came_to }, right),
+            (None, None, Some(rank)) => self.rule(rank, Cause::Late, right),
+            (None, None, None) => {
                 self.places.fill(Place::In);
                 self.first_came = None;
                 self.last = Some(right);
@@ -151,7 +214,7 @@ impl Agreement {
     fn waiting(&self) -> impl Iterator<Item = (usize, Announcement)> {
         self.places.iter().enumerate().filter_map(|(rank, place)| match place {
             Place::At(at) => Some((rank, *at)),
-            Place::Between | Place::In | Place::Ended | Place::Lost => None,
+            Place::Between | Place::In | Place::Ended | Place::Failed | Place::Lost => None,
         })
     }
 
@@ -177,7 +240,10 @@ mod tests {
 
     use super::*;
 
-    const LATE: Duration = Duration::from_secs(8);
+    const DEADLINES: Deadlines = Deadlines::DEFAULT;
+    const LATE: Duration = DEADLINES.late;
+    /// How long a rank that failed is not blamed for it.
+    const DOUBT: Duration = DEADLINES.silence.saturating_add(HOLD);
 
     fn step(sequence: u64, block: usize) -> Announcement {
         let collective = Collective::AllReduce(Reduction::Sum);
@@ -187,7 +253,7 @@ mod tests {
 
     /// Ranks that are in step 1.
     fn inside(world: usize, now: Instant) -> Agreement {
-        let mut agreement = Agreement::new(world, LATE);
+        let mut agreement = Agreement::new(world, DEADLINES);
         for at in [INITIALISATION, step(1, 5)] {
             for rank in 0..world {
                 assert_eq!(agreement.decide(now), None);
@@ -207,7 +273,7 @@ mod tests {
     #[test]
     fn a_rank_that_dies_before_anything_is_lost_at_the_initialisation() {
         let now = Instant::now();
-        let mut agreement = Agreement::new(2, LATE);
+        let mut agreement = Agreement::new(2, DEADLINES);
         agreement.lose(0, Cause::Died, now);
         assert_eq!(agreement.decide(now), lost(0, Cause::Died, INITIALISATION));
         assert_eq!(agreement.decide(now), None, "it is told once");
@@ -290,5 +356,53 @@ mod tests {
         agreement.end(0);
         agreement.lose(0, Cause::Died, now);
         assert_eq!(agreement.decide(now + HOLD), None, "nobody waits for a rank that has ended");
+    }
+
+    #[test]
+    fn a_rank_that_fails_by_itself_is_named_at_once() {
+        let now = Instant::now();
+        let mut agreement = inside(3, now);
+        agreement.fail(1, FailureKind::Cuda, now);
+        assert_eq!(agreement.decide(now), lost(1, Cause::Failed, step(1, 5)));
+
+        let mut agreement = Agreement::new(2, DEADLINES);
+        agreement.fail(0, FailureKind::NcclUnusable, now);
+        assert_eq!(agreement.decide(now), lost(0, Cause::Failed, INITIALISATION));
+    }
+
+    #[test]
+    fn a_failure_that_may_be_of_another_waits_for_that_to_be_seen() {
+        let now = Instant::now();
+        for failure in [FailureKind::Nccl, FailureKind::Connection, FailureKind::GivenUp] {
+            let mut agreement = inside(3, now);
+            agreement.fail(0, failure, now);
+            assert_eq!(agreement.decide(now + HOLD), None);
+            agreement.lose(2, Cause::Silent, now + DEADLINES.silence);
+            assert_eq!(agreement.decide(now + DEADLINES.silence), lost(2, Cause::Silent, step(1, 5)));
+
+            let mut agreement = inside(3, now);
+            agreement.fail(0, failure, now);
+            assert_eq!(agreement.decide(now + DOUBT), lost(0, Cause::Failed, step(1, 5)));
+        }
+    }
+
+    #[test]
+    fn a_rank_that_failed_never_comes() {
+        let now = Instant::now();
+        let mut agreement = inside(2, now);
+        agreement.leave(1);
+        agreement.fail(1, FailureKind::Connection, now);
+        agreement.enter(0, step(2, 6), now);
+        assert_eq!(agreement.decide(now), lost(1, Cause::Failed, step(2, 6)));
+    }
+
+    #[test]
+    fn of_ranks_whose_step_does_not_end_the_one_that_never_says_so_hangs() {
+        let now = Instant::now();
+        let mut agreement = inside(3, now);
+        agreement.fail(0, FailureKind::DeadlineExceeded, now);
+        agreement.fail(1, FailureKind::DeadlineExceeded, now);
+        assert_eq!(agreement.decide(now + HOLD), None);
+        assert_eq!(agreement.decide(now + DOUBT), lost(2, Cause::Late, step(1, 5)));
     }
 }

@@ -9,7 +9,7 @@ use super::{
     agreement::{Agreement, Ruling},
     connection::{Connection, wait},
     deadlines::Deadlines,
-    end::{FailureKind, RankFailure, RankOutcome},
+    end::RankOutcome,
     protocol::{Ended, Invitation, Order, Word},
     world::Seat,
 };
@@ -149,7 +149,7 @@ impl Course {
     /// What further errands of the same communicator go on with.
     pub(super) fn take_agreement(&mut self) -> Agreement {
         let world = self.ends.len();
-        std::mem::replace(&mut self.agreement, Agreement::new(world, self.deadlines.late))
+        std::mem::replace(&mut self.agreement, Agreement::new(world, self.deadlines))
     }
 
     /// From when times count.
@@ -232,12 +232,10 @@ impl Course {
             Ended::Failed(failure) => RankOutcome::Failed(*failure),
         };
         match &outcome {
-            RankOutcome::Failed(failure) if is_its_own(failure) => self.agreement.lose(rank, Cause::Late, now),
-            RankOutcome::Reported(_)
-            | RankOutcome::Failed(_)
-            | RankOutcome::Died { .. }
-            | RankOutcome::Silent
-            | RankOutcome::Stuck => self.agreement.end(rank),
+            RankOutcome::Failed(failure) => self.agreement.fail(rank, failure.kind, now),
+            RankOutcome::Reported(_) | RankOutcome::Died { .. } | RankOutcome::Silent | RankOutcome::Stuck => {
+                self.agreement.end(rank);
+            }
         }
         self.end(rank, outcome, free_memory_after, now);
     }
@@ -310,22 +308,5 @@ impl Course {
                 RankOutcome::Reported(_) | RankOutcome::Failed(_) => {}
             }
         }
-    }
-}
-
-/// Whether a rank failed by itself, and not because of others.
-fn is_its_own(failure: &RankFailure) -> bool {
-    match failure.kind {
-        FailureKind::Cuda
-        | FailureKind::NcclUnusable
-        | FailureKind::Unsupported
-        | FailureKind::Work
-        | FailureKind::Panicked => true,
-        // These may be how it met the loss of another rank, which the leader sees for itself.
-        FailureKind::Lost
-        | FailureKind::DeadlineExceeded
-        | FailureKind::GivenUp
-        | FailureKind::Nccl
-        | FailureKind::Connection => false,
     }
 }

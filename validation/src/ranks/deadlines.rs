@@ -9,7 +9,8 @@ pub struct Deadlines {
     /// For all ranks to arrive. A process on a busy machine with eight GPUs takes most of it to open its own: the driver
     /// maps the memory of all of them.
     pub rendezvous: Duration,
-    /// Without any sign of life. A rank gives one each [`BEAT`] from a thread that does nothing else, so that a dozen are
+    /// Without any sign of life; and how long a rank that failed is not blamed, as it may be because of another one that fell
+    /// silent. A rank gives one each [`BEAT`] from a thread that does nothing else, so that a dozen are
     /// missed by a rank that is not stopped only if the machine is not fit to run anything.
     pub silence: Duration,
     /// From the moment the first rank comes to a step until the last does. Ranks prepare their data between steps, and
@@ -28,16 +29,21 @@ pub struct Deadlines {
 /// How often a rank gives a sign of life.
 pub const BEAT: Duration = Duration::from_millis(250);
 
+impl Deadlines {
+    /// Those of every world but in tests.
+    pub const DEFAULT: Self = Self {
+        rendezvous: Duration::from_secs(30),
+        silence: Duration::from_secs(3),
+        late: Duration::from_secs(8),
+        invitation: Duration::from_secs(8),
+        step: Duration::from_secs(30),
+        grace: Duration::from_secs(6),
+    };
+}
+
 impl Default for Deadlines {
     fn default() -> Self {
-        Self {
-            rendezvous: Duration::from_secs(30),
-            silence: Duration::from_secs(3),
-            late: Duration::from_secs(8),
-            invitation: Duration::from_secs(8),
-            step: Duration::from_secs(30),
-            grace: Duration::from_secs(6),
-        }
+        Self::DEFAULT
     }
 }
 

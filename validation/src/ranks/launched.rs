@@ -143,19 +143,22 @@ pub(crate) fn gather(
     }
     let Master { host, port } = place.rendezvous()?;
     let secret = Secret::of_environment()?;
-    World::of_launched((listening_host(host), *port), secret, device, world, deadlines)
+    World::of_launched((listening_host(host, addresses), *port), secret, device, world, deadlines)
 }
 
 /// The address at which to listen so that this host is reached by its name.
 ///
-/// On many machines a host's own name leads to itself only, as 127.0.1.1, and to the machine for everybody else.
-fn listening_host(host: &str) -> &str {
-    let is_local = |address: IpAddr| address.is_loopback();
-    if host == "localhost" || host.parse().is_ok_and(is_local) {
+/// On many machines a host's own name leads to 127.0.1.1, which nobody else reaches, and for others to the machine.
+fn listening_host(host: &str, resolve: impl Fn(&str) -> Vec<IpAddr>) -> &str {
+    if host == "localhost" || host.parse::<IpAddr>().is_ok() {
         return host;
     }
-    let leads_here_only = (host, 0).to_socket_addrs().is_ok_and(|mut found| found.all(|found| is_local(found.ip())));
-    if leads_here_only { "0.0.0.0" } else { host }
+    if resolve(host).iter().any(IpAddr::is_loopback) { "0.0.0.0" } else { host }
+}
+
+/// What this machine takes a name for; nothing if it does not know it, which is said where it is listened at.
+fn addresses(host: &str) -> Vec<IpAddr> {
+    (host, 0).to_socket_addrs().into_iter().flatten().map(|address| address.ip()).collect()
 }
 
 #[cfg(test)]
@@ -164,11 +167,15 @@ mod tests {
 
     #[test]
     fn a_leader_listens_where_it_is_reached() {
-        assert_eq!(listening_host("127.0.0.1"), "127.0.0.1");
-        assert_eq!(listening_host("::1"), "::1");
-        assert_eq!(listening_host("localhost"), "localhost");
-        assert_eq!(listening_host("192.0.2.7"), "192.0.2.7");
-        // A name of this machine that it knows as a loopback address.
-        assert_eq!(listening_host("localhost."), "0.0.0.0");
+        let listening = |host, found: &[&str]| {
+            listening_host(host, |_| found.iter().map(|address| address.parse().unwrap()).collect())
+        };
+        for given in ["127.0.0.1", "::1", "localhost", "192.0.2.7"] {
+            assert_eq!(listening(given, &["127.0.0.1"]), given);
+        }
+        assert_eq!(listening("node1", &["127.0.1.1", "::1"]), "0.0.0.0");
+        assert_eq!(listening("node1", &["127.0.1.1", "192.0.2.7"]), "0.0.0.0");
+        assert_eq!(listening("node1", &["192.0.2.7"]), "node1");
+        assert_eq!(listening("unknown", &[]), "unknown");
     }
 }

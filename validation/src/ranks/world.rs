@@ -256,7 +256,7 @@ impl World {
             }
             None => {
                 self.generation += 1;
-                let agreement = Agreement::new(self.world(), deadlines.late);
+                let agreement = Agreement::new(self.world(), deadlines);
                 for (rank, seat) in self.seats.iter_mut().enumerate() {
                     seat.send(&Order::Prepare {
                         generation: self.generation,
