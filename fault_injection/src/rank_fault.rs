@@ -38,6 +38,8 @@ pub enum RankFault {
     Killed(Moment),
     /// Its process is stopped with SIGSTOP: it exists, keeps its connections open, and does nothing.
     Stopped(Moment),
+    /// It gives the communicator up, as after an error of its own GPU or of its own NCCL, and lives on.
+    GaveUp(Moment),
     /// It calls another collective than the others.
     OtherCollective,
     /// It calls the same collective with another size.
@@ -49,7 +51,7 @@ pub enum RankFault {
 impl RankFault {
     /// Every fault, at every moment at which it can happen.
     pub fn all() -> impl Iterator<Item = Self> {
-        let taken = [Self::Killed, Self::Stopped];
+        let taken = [Self::Killed, Self::Stopped, Self::GaveUp];
         let astray = [Self::OtherCollective, Self::OtherSize, Self::NoInvitation];
         taken.into_iter().flat_map(|make| Moment::ALL.map(make)).chain(astray)
     }
@@ -57,7 +59,7 @@ impl RankFault {
     /// The moment at which the rank is taken from the others, if it is.
     pub const fn moment(self) -> Option<Moment> {
         match self {
-            Self::Killed(moment) | Self::Stopped(moment) => Some(moment),
+            Self::Killed(moment) | Self::Stopped(moment) | Self::GaveUp(moment) => Some(moment),
             Self::OtherCollective | Self::OtherSize | Self::NoInvitation => None,
         }
     }
@@ -65,7 +67,9 @@ impl RankFault {
     /// Whether it happens at a step of the task, which must be named, and not while the ranks become a communicator.
     pub const fn has_a_step(self) -> bool {
         match self {
-            Self::Killed(moment) | Self::Stopped(moment) => matches!(moment, Moment::Between | Moment::Inside),
+            Self::Killed(moment) | Self::Stopped(moment) | Self::GaveUp(moment) => {
+                matches!(moment, Moment::Between | Moment::Inside)
+            }
             Self::OtherCollective | Self::OtherSize => true,
             Self::NoInvitation => false,
         }
@@ -78,6 +82,7 @@ impl fmt::Display for RankFault {
         match self {
             Self::Killed(moment) => write!(formatter, "killed_{}", moment.name()),
             Self::Stopped(moment) => write!(formatter, "stopped_{}", moment.name()),
+            Self::GaveUp(moment) => write!(formatter, "gave_up_{}", moment.name()),
             Self::OtherCollective => formatter.write_str("other_collective"),
             Self::OtherSize => formatter.write_str("other_size"),
             Self::NoInvitation => formatter.write_str("no_invitation"),
@@ -145,7 +150,7 @@ mod tests {
     #[test]
     fn every_fault_parses_back_from_its_name() {
         let all: Vec<_> = RankFault::all().collect();
-        assert_eq!(all.len(), 11);
+        assert_eq!(all.len(), 15);
         for (position, fault) in all.iter().enumerate() {
             assert_eq!(fault.to_string().parse(), Ok(*fault));
             assert_eq!(all.iter().position(|other| other == fault), Some(position));

@@ -192,15 +192,18 @@ fn expected(fault: RankFault, victim: usize) -> Loss {
     let at = match fault {
         RankFault::Killed(Moment::Between | Moment::Inside)
         | RankFault::Stopped(Moment::Between | Moment::Inside)
+        | RankFault::GaveUp(Moment::Between | Moment::Inside)
         | RankFault::OtherCollective
         | RankFault::OtherSize => all_reduce(2, 1000),
         RankFault::Killed(Moment::BeforeInitialisation | Moment::InInitialisation)
         | RankFault::Stopped(Moment::BeforeInitialisation | Moment::InInitialisation)
+        | RankFault::GaveUp(Moment::BeforeInitialisation | Moment::InInitialisation)
         | RankFault::NoInvitation => Announcement { sequence: 0, step: Step::Initialise },
     };
     let cause = match fault {
         RankFault::Killed(_) => Cause::Died,
         RankFault::Stopped(_) => Cause::Silent,
+        RankFault::GaveUp(_) => Cause::Failed,
         RankFault::OtherSize => Cause::Differs { came_to: all_reduce(2, 999) },
         RankFault::OtherCollective => {
             let collective = Collective::AllReduce(Reduction::Max);

@@ -113,7 +113,7 @@ impl Agreement {
 
     /// A rank ended its task because something failed.
     pub(super) fn fail(&mut self, rank: usize, failure: FailureKind, now: Instant) {
-        if self.places[rank] == Place::Lost {
+        if self.places[rank] == Place::Lost || self.lost.is_some() {
             return;
         }
         let held = self.hold(rank, Cause::Failed, now);
@@ -123,7 +123,9 @@ impl Agreement {
             | FailureKind::NcclUnusable
             | FailureKind::Unsupported
             | FailureKind::Work
-            | FailureKind::Panicked => {
+            | FailureKind::Panicked
+            // Nobody told it so.
+            | FailureKind::Lost => {
                 self.held.get_or_insert(held);
             }
             // This may be how it met the loss of another rank, which will be seen soon, or not.
@@ -133,7 +135,6 @@ impl Agreement {
             FailureKind::DeadlineExceeded => {
                 self.overdue.get_or_insert(now);
             }
-            FailureKind::Lost => {}
         }
     }
 
@@ -368,6 +369,10 @@ mod tests {
         let mut agreement = Agreement::new(2, DEADLINES);
         agreement.fail(0, FailureKind::NcclUnusable, now);
         assert_eq!(agreement.decide(now), lost(0, Cause::Failed, INITIALISATION));
+
+        let mut agreement = inside(2, now);
+        agreement.fail(0, FailureKind::Lost, now);
+        assert_eq!(agreement.decide(now), lost(0, Cause::Failed, step(1, 5)), "nobody told it so");
     }
 
     #[test]

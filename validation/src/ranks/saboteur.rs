@@ -5,7 +5,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use robocache_core::communicator::{Announcement, Loss, Referee};
+use robocache_core::communicator::{Announcement, Cause, Loss, Referee};
 
 use super::line::RemoteReferee;
 
@@ -20,6 +20,8 @@ pub(super) struct Saboteur {
 enum Deed {
     Die,
     Stop,
+    /// Its step fails for it alone.
+    GiveUp,
     /// It goes on to the step that its task has in the place of that of the others.
     GoAstray,
 }
@@ -45,15 +47,18 @@ impl Saboteur {
         keeps
     }
 
-    fn act(&self, side: Side, at: Announcement) {
-        let Some(deed) = self.fault.and_then(|scheduled| deed(scheduled, side, at.sequence)) else { return };
+    fn act(&self, side: Side, at: Announcement) -> Result<(), Loss> {
+        let Some(scheduled) = self.fault else { return Ok(()) };
+        let Some(deed) = deed(scheduled, side, at.sequence) else { return Ok(()) };
         self.referee.say_firing(at);
         let signal = match deed {
             Deed::Die => Signal::SIGKILL,
             Deed::Stop => Signal::SIGSTOP,
-            Deed::GoAstray => return,
+            Deed::GiveUp => return Err(Loss { rank: scheduled.victim, cause: Cause::Failed, at }),
+            Deed::GoAstray => return Ok(()),
         };
         kill(Pid::this(), signal).expect("a process may send itself any signal");
+        Ok(())
     }
 }
 
@@ -69,6 +74,7 @@ fn deed(scheduled: ScheduledFault, side: Side, sequence: u64) -> Option<Deed> {
     match fault {
         RankFault::Killed(moment) => is_here(moment).then_some(Deed::Die),
         RankFault::Stopped(moment) => is_here(moment).then_some(Deed::Stop),
+        RankFault::GaveUp(moment) => is_here(moment).then_some(Deed::GiveUp),
         RankFault::OtherCollective | RankFault::OtherSize => {
             ((side, sequence) == (Side::Before, step)).then_some(Deed::GoAstray)
         }
@@ -78,10 +84,9 @@ fn deed(scheduled: ScheduledFault, side: Side, sequence: u64) -> Option<Deed> {
 
 impl Referee for Saboteur {
     fn enter(&self, at: Announcement) -> Result<(), Loss> {
-        self.act(Side::Before, at);
+        self.act(Side::Before, at)?;
         self.referee.enter(at)?;
-        self.act(Side::After, at);
-        Ok(())
+        self.act(Side::After, at)
     }
 
     fn leave(&self) {
@@ -105,19 +110,13 @@ mod tests {
                 .flat_map(|sequence| [(Side::Before, sequence), (Side::After, sequence)])
                 .filter(|&(side, sequence)| deed(scheduled, side, sequence).is_some())
                 .collect();
-            let expected = match fault {
-                RankFault::NoInvitation => vec![],
-                RankFault::Killed(Moment::BeforeInitialisation) | RankFault::Stopped(Moment::BeforeInitialisation) => {
-                    vec![(Side::Before, 0)]
-                }
-                RankFault::Killed(Moment::InInitialisation) | RankFault::Stopped(Moment::InInitialisation) => {
-                    vec![(Side::After, 0)]
-                }
-                RankFault::Killed(Moment::Inside) | RankFault::Stopped(Moment::Inside) => vec![(Side::After, 2)],
-                RankFault::Killed(Moment::Between)
-                | RankFault::Stopped(Moment::Between)
-                | RankFault::OtherCollective
-                | RankFault::OtherSize => vec![(Side::Before, 2)],
+            let expected = match fault.moment() {
+                Some(Moment::BeforeInitialisation) => vec![(Side::Before, 0)],
+                Some(Moment::InInitialisation) => vec![(Side::After, 0)],
+                Some(Moment::Between) => vec![(Side::Before, 2)],
+                Some(Moment::Inside) => vec![(Side::After, 2)],
+                None if fault == RankFault::NoInvitation => vec![],
+                None => vec![(Side::Before, 2)],
             };
             assert_eq!(places, expected, "{fault}");
         }

@@ -1,6 +1,7 @@
 //! What several ranks did together, held against what they must do.
 
-use robocache_core::collective::Collective;
+use fault_injection::RankFault;
+use robocache_core::{collective::Collective, communicator::Cause};
 
 use super::Verdict;
 use crate::{
@@ -29,7 +30,9 @@ pub(super) fn judge_ranks(cell: &Cell, facts: &MultiGpuFacts) -> Verdict {
         (MultiGpuFacts::DataParallel(facts), Task::DataParallel) => {
             judge_training(*world, settings.steps.into(), facts)
         }
-        (MultiGpuFacts::Fault(facts), Task::Fault { .. }) => judge_fault(cell.device, *world, settings, facts),
+        (MultiGpuFacts::Fault(facts), Task::Fault { fault, .. }) => {
+            judge_fault(cell.device, *world, settings, *fault, facts)
+        }
         (
             MultiGpuFacts::Collective(_)
             | MultiGpuFacts::Sharded(_)
@@ -171,7 +174,13 @@ fn judge_training(world: usize, steps: u64, facts: &TrainingFacts) -> Verdict {
     verdict(&defects, &unseen)
 }
 
-fn judge_fault(device: Device, world: usize, settings: &MultiGpuSettings, facts: &FaultFacts) -> Verdict {
+fn judge_fault(
+    device: Device,
+    world: usize,
+    settings: &MultiGpuSettings,
+    fault: RankFault,
+    facts: &FaultFacts,
+) -> Verdict {
     let FaultFacts { victim, disturbed_before, fired, step: _, survivors, processes_left, not_recovered } = facts;
     if let Some(reason) = disturbed_before {
         return fail(format!("the script failed before anything disturbed it: {reason}"));
@@ -183,7 +192,7 @@ fn judge_fault(device: Device, world: usize, settings: &MultiGpuSettings, facts:
     for rank in (0..world).filter(|rank| rank != victim) {
         match survivors.iter().find(|survivor| survivor.rank == rank) {
             Some(survivor) => {
-                let wrong = survivor_defects(settings, facts, survivor);
+                let wrong = survivor_defects(settings, fault, facts, survivor);
                 defects.extend(wrong.into_iter().map(|defect| format!("rank {rank} {defect}")));
                 if device == Device::Cuda
                     && (survivor.free_memory_before.is_none() || survivor.free_memory_after.is_none())
@@ -204,7 +213,24 @@ fn judge_fault(device: Device, world: usize, settings: &MultiGpuSettings, facts:
     verdict(&defects, &unseen)
 }
 
-fn survivor_defects(settings: &MultiGpuSettings, facts: &FaultFacts, survivor: &Survivor) -> Vec<String> {
+/// Whether a rank is lost in this way where this befalls it.
+const fn is_cause(fault: RankFault, cause: Cause) -> bool {
+    matches!(
+        (fault, cause),
+        (RankFault::Killed(_), Cause::Died)
+            | (RankFault::Stopped(_), Cause::Silent)
+            | (RankFault::GaveUp(_), Cause::Failed)
+            | (RankFault::OtherCollective | RankFault::OtherSize, Cause::Differs { .. })
+            | (RankFault::NoInvitation, Cause::Late)
+    )
+}
+
+fn survivor_defects(
+    settings: &MultiGpuSettings,
+    fault: RankFault,
+    facts: &FaultFacts,
+    survivor: &Survivor,
+) -> Vec<String> {
     let FaultFacts { victim, step, .. } = facts;
     let Survivor { rank: _, failure, seconds, free_memory_before, free_memory_after } = survivor;
     let mut defects = Vec::new();
@@ -219,6 +245,9 @@ fn survivor_defects(settings: &MultiGpuSettings, facts: &FaultFacts, survivor: &
             }
             if loss.at != *step {
                 defects.push(format!("says that it was lost in {}, and not in {step}", loss.at));
+            }
+            if !is_cause(fault, loss.cause) {
+                defects.push(format!("says `{loss}`, but its fault was {fault}"));
             }
         }
     }

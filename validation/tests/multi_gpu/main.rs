@@ -41,7 +41,7 @@ fn the_cpu_cells_of_the_default_profile_pass_and_leave_no_process() {
     assert!(elements > 1_000_000, "{elements}");
 
     let faults = faults(&records);
-    assert_eq!(faults.len(), 3);
+    assert_eq!(faults.len(), 4);
     for fault in faults {
         assert!(fault.fired.is_some() && fault.processes_left.is_empty() && fault.not_recovered.is_none());
         let loss = fault.survivors[0].failure.as_ref().and_then(|failure| failure.loss);

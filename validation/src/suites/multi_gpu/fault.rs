@@ -31,9 +31,11 @@ pub(super) fn observe(transfer: TransferTask, fault: RankFault, ranks: &mut Worl
     let victim = match fault {
         // Rank 0 invites the others.
         RankFault::NoInvitation => 0,
-        RankFault::Killed(_) | RankFault::Stopped(_) | RankFault::OtherCollective | RankFault::OtherSize => {
-            ranks.world() - 1
-        }
+        RankFault::Killed(_)
+        | RankFault::Stopped(_)
+        | RankFault::GaveUp(_)
+        | RankFault::OtherCollective
+        | RankFault::OtherSize => ranks.world() - 1,
     };
     let step = if fault.has_a_step() {
         let TransferTask { collective, dtype, block, seed: _ } = transfer;
@@ -103,7 +105,7 @@ fn astray(script: &Script, fault: RankFault) -> Script {
             }
         }
         RankFault::OtherSize => transfer.block += 1,
-        RankFault::Killed(_) | RankFault::Stopped(_) | RankFault::NoInvitation => {}
+        RankFault::Killed(_) | RankFault::Stopped(_) | RankFault::GaveUp(_) | RankFault::NoInvitation => {}
     }
     script
 }

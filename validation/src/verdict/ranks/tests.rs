@@ -223,6 +223,10 @@ fn a_fault_passes_only_if_every_survivor_says_who_and_where_in_time() {
         "fail: rank 1 says that it was lost in step 3 (exchange), and not in step 4 (exchange)"
     );
     assert_eq!(
+        fault(Device::Cpu, blames(Some(Loss { cause: Cause::Silent, ..lost(2, 4) }))),
+        "fail: rank 1 says `rank 2 gives no sign of life in step 4 (exchange)`, but its fault was killed_inside"
+    );
+    assert_eq!(
         fault(Device::Cpu, |facts| facts.survivors[0].failure = None),
         "fail: rank 0 went on as if rank 2 had not been lost"
     );
