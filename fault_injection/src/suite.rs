@@ -18,17 +18,21 @@ pub enum Suite {
     Performance,
     /// Results held against those of earlier releases.
     BackwardCompat,
+    /// Results of several ranks, held against those of one.
+    MultiGpu,
 }
 
 /// A word that names no suite.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown suite `{0}`; it is one of accuracy, determinism, launch_count, performance, backward_compat")]
+#[error(
+    "unknown suite `{0}`; it is one of accuracy, determinism, launch_count, performance, backward_compat, multi_gpu"
+)]
 pub struct UnknownSuite(pub String);
 
 impl Suite {
     /// Every suite.
-    pub const ALL: [Self; 5] =
-        [Self::Accuracy, Self::Determinism, Self::LaunchCount, Self::Performance, Self::BackwardCompat];
+    pub const ALL: [Self; 6] =
+        [Self::Accuracy, Self::Determinism, Self::LaunchCount, Self::Performance, Self::BackwardCompat, Self::MultiGpu];
 
     /// The name that the matrix and patch files use.
     pub const fn name(self) -> &'static str {
@@ -38,6 +42,7 @@ impl Suite {
             Self::LaunchCount => "launch_count",
             Self::Performance => "performance",
             Self::BackwardCompat => "backward_compat",
+            Self::MultiGpu => "multi_gpu",
         }
     }
 }

@@ -202,17 +202,15 @@ fn work(registry: &Registry, mut arguments: WorkerArguments) -> Exit {
 }
 
 fn be_rank(registry: &Registry, arguments: RankArguments) -> Exit {
-    let RankArguments { device, worker: WorkerArguments { kernels, kernels_hash, .. } } = arguments;
-    let file = match kernels.clone().zip(kernels_hash.clone()) {
-        Some((path, hash)) => KernelFile::read_again(&path, &hash).map(Some),
-        None => Ok(None),
-    };
-    if let Some((path, hash)) = kernels.zip(kernels_hash) {
+    let RankArguments { device, mut worker } = arguments;
+    let kernels = worker.kernels.take().zip(worker.kernels_hash.take());
+    let file = kernels.as_ref().map(|(path, hash)| KernelFile::read_again(path, hash)).transpose();
+    if let Some((path, hash)) = kernels {
         suites::use_kernels(path, hash);
     }
     suites::use_gpu(ranks::own_gpu());
     let ended = match &file {
-        Ok(file) => ranks::serve(&RankWork::new(registry, device), device, file.as_ref())
+        Ok(file) => ranks::serve(&RankWork::new(subject::Served::new(registry, worker), device), device, file.as_ref())
             .map_err(|error| (error.exit(), error.to_string())),
         Err(error) => Err((Exit::HarnessFailed, error.to_string())),
     };

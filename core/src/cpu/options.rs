@@ -1,6 +1,6 @@
 //! How an operator uses the CPU.
 
-use std::thread::available_parallelism;
+use std::{sync::OnceLock, thread::available_parallelism};
 
 use super::InstructionSet;
 
@@ -16,6 +16,9 @@ pub struct CpuOptions {
 impl Default for CpuOptions {
     /// Every core and the widest vectors of this machine.
     fn default() -> Self {
-        Self { threads: available_parallelism().map_or(1, usize::from), instructions: InstructionSet::best() }
+        // It reads files of the system each time, which takes longer than a small call.
+        static CORES: OnceLock<usize> = OnceLock::new();
+        let threads = *CORES.get_or_init(|| available_parallelism().map_or(1, usize::from));
+        Self { threads, instructions: InstructionSet::best() }
     }
 }

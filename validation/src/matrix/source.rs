@@ -53,3 +53,18 @@ impl Source {
         Diagnostic::at(&self.name, &self.text, place, message)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matrix_of_the_largest_size_is_taken_and_a_larger_one_is_shown() {
+        let mut bytes = b"version: 1\n".to_vec();
+        bytes.resize(SIZE_LIMIT_BYTES, b' ');
+        assert_eq!(Source::from_bytes("a.yaml", &bytes).unwrap().text.len(), SIZE_LIMIT_BYTES);
+        bytes.push(b' ');
+        let shown = Source::from_bytes("a.yaml", &bytes).unwrap_err().to_string();
+        assert!(shown.contains("at most 1024 KiB") && shown.contains("1 | version: 1"), "{shown}");
+    }
+}

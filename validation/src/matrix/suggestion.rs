@@ -61,5 +61,13 @@ mod tests {
         assert_eq!(one_of("x", &["repeats", "seed"]), "expected one of `repeats`, `seed`");
         assert_eq!(one_of(&"y".repeat(100_000), &["seed"]), "expected `seed`");
         assert_eq!(one_of("x", &[] as &[&str]), "there are none");
+        assert_eq!(one_of("seed", &["seed"]), "expected `seed`", "what was written is no suggestion");
+    }
+
+    #[test]
+    fn what_is_longer_than_any_key_is_not_compared() {
+        let key = "y".repeat(60);
+        assert_eq!(one_of(&"y".repeat(64), &[&key]), format!("did you mean `{key}`?"));
+        assert_eq!(one_of(&"y".repeat(65), &[&key]), format!("expected `{key}`"));
     }
 }

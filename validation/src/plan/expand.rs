@@ -17,7 +17,7 @@ use crate::{
     machine::Machine,
     matrix::{Diagnostic, Kind, Matrix},
     subject,
-    suites::{Joint, SuiteSettings},
+    suites::{Joint, SuiteSettings, Task},
 };
 
 impl Plan {
@@ -87,8 +87,11 @@ impl Plan {
 /// What the cell needs and `machine` or the subject lacks.
 fn absence(draft: &Draft, machine: &Machine) -> Option<SkipReason> {
     let cell = &draft.cell;
-    if let (SuiteSettings::MultiGpu(_), Some(_)) = (&cell.suite, &machine.subject) {
-        let what = "ranks run this program's own operators, each in a process that loads no subject";
+    if let (SuiteSettings::MultiGpu(settings), Some(_)) = (&cell.suite, &machine.subject)
+        && let Some(Joint { task: Task::Collective { .. } | Task::DataParallel | Task::Fault { .. }, .. }) =
+            settings.joint
+    {
+        let what = "collectives, training and lost ranks run no operator of a subject";
         return Some(SkipReason::SubjectLacks(what.to_owned()));
     }
     let lacks = |subject| subject::lacks(subject, &cell.operator, cell.device, cell.dtype, &cell.parameters);

@@ -15,7 +15,9 @@ pub struct Presence {
     pub pid: u32,
     /// The machine.
     pub host: String,
-    /// BLAKE3 of the program's file, in hexadecimal: ranks of different builds are not compared.
+    /// BLAKE3 of the program's file, in hexadecimal: ranks of different builds are not compared. [`STARTED`] for a rank that
+    /// its leader started: it runs the very file that the leader chose, and to read a hundred megabytes takes longer than
+    /// everything else that a rank does first.
     pub program: String,
     /// Its GPU, if it uses one.
     pub gpu: Option<RankGpu>,
@@ -31,6 +33,9 @@ pub struct RankGpu {
     /// Version of CUDA that the driver supports, such as `13.0`.
     pub driver: String,
 }
+
+/// The program of ranks that their leader started.
+pub(super) const STARTED: &str = "started by the leader";
 
 impl Presence {
     /// This process.

@@ -23,7 +23,7 @@ use super::{
     join::{Join, JoinMesh, JoinNccl},
     line::Line,
     meet::meet,
-    presence::{Presence, RankGpu},
+    presence::{Presence, RankGpu, STARTED},
     process::STARTED_VARIABLE,
     protocol::{Ended, Invitation, Order, Word},
     saboteur::Saboteur,
@@ -49,7 +49,7 @@ pub fn serve(work: &impl Work, device: Device, kernels: Option<&KernelFile>) -> 
         without_inherited_limit().map_err(|error| system("lift its memory limit", std::io::Error::other(error)))?;
     }
     let secret = Secret::of_environment()?;
-    let program = Program::current()?.hash;
+    let program = if started_by_leader { STARTED.to_owned() } else { Program::current()?.hash };
     let master = place.rendezvous()?;
     let arrive = |gpu| {
         let presence =

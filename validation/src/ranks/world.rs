@@ -18,7 +18,7 @@ use super::{
     deadlines::Deadlines,
     end::{Detection, Performed, RankEnd, RankOutcome},
     error::WorldError,
-    presence::Presence,
+    presence::{Presence, STARTED},
     process::{RankProcess, Start, parts},
     protocol::{Order, Word},
     rendezvous::{Member, Rendezvous},
@@ -86,8 +86,7 @@ impl World {
         if device == Device::Cuda && gpus.len() < world {
             return Err(WorldError::TooFewGpus { world, gpus: gpus.len() });
         }
-        let program = Program::current()?.hash;
-        let rendezvous = Rendezvous::listen(("127.0.0.1", 0), Secret::random()?, program, device)?;
+        let rendezvous = Rendezvous::listen(("127.0.0.1", 0), Secret::random()?, STARTED.to_owned(), device)?;
         Self::of(rendezvous, Some(ranks), device, world, deadlines)
     }
 

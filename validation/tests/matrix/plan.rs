@@ -243,4 +243,5 @@ fn a_matrix_is_known_by_the_hash_of_its_bytes() {
     let text = fixture("good.yaml");
     assert_eq!(matrix(&text).hash(), blake3::hash(text.as_bytes()).to_hex().to_string());
     assert_eq!(matrix(&text).text(), text);
+    assert_eq!(matrix(&text).file_name(), "matrix.yaml");
 }

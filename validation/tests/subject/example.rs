@@ -54,6 +54,19 @@ fn it_is_run_as_often_as_it_can_be_and_never_said_to_have_been_run_otherwise() {
 }
 
 #[test]
+fn its_operators_give_the_same_bits_over_several_ranks() {
+    let (project, library) = project_with_example();
+    let ended = project.run(&["--profile", "ranks", "--subject", &library]);
+    assert_eq!(ended.code, Some(0), "{}", ended.printed());
+    let (sharded, others): (Vec<_>, Vec<_>) =
+        project.records().into_iter().partition(|record| record.cell.operator != "broadcast");
+    assert!(sharded.len() > 60 && sharded.iter().all(|record| record.verdict == Verdict::Pass), "{}", sharded.len());
+    let lacks =
+        SkipReason::SubjectLacks("collectives, training and lost ranks run no operator of a subject".to_owned());
+    assert!(others.len() == 1 && others[0].verdict == Verdict::Skip { reason: lacks }, "{others:?}");
+}
+
+#[test]
 fn evidence_says_which_library_it_was_wherever_that_lay() {
     let (project, library) = project_with_example();
     let ended = project.run(&["--profile", "quick", "--subject", &library, "accuracy::resample"]);

@@ -46,6 +46,14 @@ fn a_crash_costs_the_cells_that_met_it() {
 }
 
 #[test]
+fn a_rank_that_dies_of_it_is_named_and_costs_its_cells() {
+    for record in records_of("crash", &["--profile", "ranks", "multi_gpu::", "--skip", "broadcast"]) {
+        let Verdict::Fail { reason } = &record.verdict else { panic!("{:?}", record.verdict) };
+        assert!(reason.contains("rank 1: its process died: SIGSEGV"), "{reason}");
+    }
+}
+
+#[test]
 fn an_exit_is_a_crash_too() {
     crashes_with("exit", "exit 0");
 }

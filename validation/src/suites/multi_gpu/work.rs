@@ -1,6 +1,6 @@
 //! What a rank does when it is told to.
 
-use robocache_core::{collective::Patterned, communicator::Communicator, registry::Registry};
+use robocache_core::{collective::Patterned, communicator::Communicator};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     cell::Device,
     ranks::{Work, WorkError},
+    subject::Served,
 };
 
 /// What the leader tells a rank.
@@ -27,13 +28,13 @@ pub(super) enum RankTask {
 
 /// The work of the ranks of cells: the tasks of this suite, on these operators.
 pub(crate) struct RankWork<'a> {
-    registry: &'a Registry,
+    served: Served<'a>,
     device: Device,
 }
 
 impl<'a> RankWork<'a> {
-    pub(crate) const fn new(registry: &'a Registry, device: Device) -> Self {
-        Self { registry, device }
+    pub(crate) const fn new(served: Served<'a>, device: Device) -> Self {
+        Self { served, device }
     }
 }
 
@@ -46,7 +47,10 @@ impl Work for RankWork<'_> {
         let task: RankTask = serde_json::from_str(task.get()).map_err(failed)?;
         match task {
             RankTask::Collective(task) => reported(&collective::perform(communicator, task)?),
-            RankTask::Sharded(task) => reported(&sharded::perform(self.registry, self.device, communicator, &task)?),
+            RankTask::Sharded(task) => {
+                let registry = self.served.registry().map_err(WorkError::Failed)?;
+                reported(&sharded::perform(registry, self.device, communicator, &task)?)
+            }
             RankTask::Training(task) => reported(&task.perform(self.device, communicator)?),
             RankTask::Script(script) => reported(&script::perform(communicator, &script)?),
         }
