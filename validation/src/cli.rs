@@ -116,6 +116,9 @@ pub struct CollectArguments {
     /// Write JUnit XML with the cells of all runs into this file.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Write Markdown with the tables and failures of all runs into this file.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
     /// The folder of evidence in which runs that are given by name are looked for.
     #[arg(long, value_name = "DIR", env = "ROBOCACHE_OUTPUT")]
     pub output: Option<PathBuf>,

@@ -107,7 +107,13 @@ pub(crate) fn collect(arguments: &CollectArguments) -> Result<Exit, Stop> {
         let report = junit::render(&runs[0].environment, &contents)?;
         fs::write(path, report).map_err(StorageError::at("write", path))?;
     }
-    Ok(publish_collection(&parts, shortfalls))
+    let parts: Vec<_> =
+        parts.iter().map(|(environment, folder, records)| (*environment, *folder, &records[..])).collect();
+    let (exit, document) = publish_collection(&parts, shortfalls);
+    if let Some(path) = &arguments.markdown {
+        fs::write(path, document).map_err(StorageError::at("write", path))?;
+    }
+    Ok(exit)
 }
 
 /// Refuses runs that are not shards of one selection, and says which shards are missing.

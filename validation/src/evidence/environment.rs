@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -107,6 +107,19 @@ pub struct Filters {
     /// The ranks that a launcher started, where only their cells were asked for; left out in JSON where none were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launched: Option<Launched>,
+}
+
+impl fmt::Display for Filters {
+    /// As they are typed.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { include, exact, skip, shard, launched } = self;
+        let mut words = include.clone();
+        words.extend(exact.then(|| "--exact".to_owned()));
+        words.extend(skip.iter().map(|skip| format!("--skip {skip}")));
+        words.extend(shard.map(|shard| format!("--shard {shard}")));
+        words.extend(launched.map(|launched| launched.to_string()));
+        if words.is_empty() { formatter.write_str("none") } else { write!(formatter, "`{}`", words.join(" ")) }
+    }
 }
 
 /// What ran, on what, and what was asked.

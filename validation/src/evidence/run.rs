@@ -350,7 +350,7 @@ pub(crate) fn differences(started: &Environment, now: &Environment) -> Vec<Strin
     let compared = [
         ("the kind of run", started.selection.kind.to_string(), now.selection.kind.to_string()),
         ("the profile", started.selection.profile.clone(), now.selection.profile.clone()),
-        ("the filters", describe(&started.selection.filters), describe(&now.selection.filters)),
+        ("the filters", started.selection.filters.to_string(), now.selection.filters.to_string()),
         ("the matrix (its hash)", started.selection.matrix_hash.clone(), now.selection.matrix_hash.clone()),
         ("the program (its hash)", started.program.hash.clone(), now.program.hash.clone()),
         ("the kernel image (its hash)", image(&started.kernel_image), image(&now.kernel_image)),
@@ -377,16 +377,6 @@ fn describe_subject(subject: Option<&Description>) -> String {
         || "none".to_owned(),
         |subject| format!("{} {} of hash {}", subject.name, subject.version, subject.hash),
     )
-}
-
-/// Filters as they are typed.
-fn describe(filters: &Filters) -> String {
-    let mut words = filters.include.clone();
-    words.extend(filters.exact.then(|| "--exact".to_owned()));
-    words.extend(filters.skip.iter().map(|skip| format!("--skip {skip}")));
-    words.extend(filters.shard.map(|shard| format!("--shard {shard}")));
-    words.extend(filters.launched.map(|launched| launched.to_string()));
-    if words.is_empty() { "none".to_owned() } else { format!("`{}`", words.join(" ")) }
 }
 
 fn check_name(name: &str) -> Result<(), RunError> {

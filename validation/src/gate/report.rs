@@ -2,19 +2,16 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{CellAlignment, Table, presets};
-
 use super::{
     Decision, Estimate, Unit,
     record::{Conclusion, GateRecord},
 };
+use crate::report::grid::Grid;
 
 /// The table of units, and one line that says how it ends.
 pub fn text(record: &GateRecord) -> String {
     let level = record.design.level_of_look();
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["cell", "series", "time", "bounds", "A/A", "rounds", "decision"]);
+    let mut table = Grid::new(["cell", "series", "time", "bounds", "A/A", "rounds", "decision"], 2..=5);
     for unit in &record.units {
         let (time, bounds, control) = match &unit.judgement {
             Some(judgement) => {
@@ -24,14 +21,9 @@ pub fn text(record: &GateRecord) -> String {
         };
         let decision = unit.decision().map_or_else(String::new, |decision| decision.to_string());
         let rounds = unit.rounds.len().to_string();
-        table.add_row([unit.cell.clone(), unit.series.to_string(), time, bounds, control, rounds, decision]);
+        table.add([unit.cell.clone(), unit.series.to_string(), time, bounds, control, rounds, decision]);
     }
-    for column in 2..=5 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let mut text = format!("{table}\n");
+    let mut text = table.framed() + "\n";
     for unit in &record.units {
         if let Some(failure) = &unit.failure {
             let _ = writeln!(text, "{} ({}): {failure}", unit.cell, unit.series);

@@ -3,24 +3,18 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, Table, presets};
 
 use super::{DetectionRecord, Fate, Role, Row, Specimen, Tally};
-use crate::exit::Exit;
+use crate::{exit::Exit, report::grid::Grid};
 
 /// The table for a terminal, and below it what is wrong in full.
 pub(super) fn terminal(record: &DetectionRecord) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
     let heads = ["", "name", "kind", "must be found by"].map(str::to_owned).into_iter();
-    table.set_header(heads.chain(record.suites.clone()).chain(["found after".to_owned()]));
+    let mut table = Grid::new(heads.chain(record.suites.clone()).chain(["found after".to_owned()]), 4..);
     for row in &record.rows {
-        table.add_row(columns(row));
+        table.add(columns(row));
     }
-    for column in table.column_iter_mut().skip(4) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let mut text = table.to_string();
+    let mut text = table.framed();
     for row in &record.rows {
         text += &details(row);
     }
@@ -117,15 +111,13 @@ fn sentence(record: &DetectionRecord) -> String {
 pub(super) fn markdown(record: &DetectionRecord) -> String {
     let mut text =
         format!("# Mutants on {}\n\n{}.\n\nCompiled by {}.\n\n", record.device, sentence(record), record.compiler);
-    let suites = record.suites.join(" | ");
-    let _ =
-        writeln!(text, "| | name | kind | must be found by | {suites} | found after | what is different | found as |");
-    let _ = writeln!(text, "|---|---|---|---|{}---|---|---|", "--:|".repeat(record.suites.len()));
+    let heads = ["", "name", "kind", "must be found by"].map(str::to_owned).into_iter();
+    let last = ["found after", "what is different", "found as"].map(str::to_owned);
+    let mut table = Grid::new(heads.chain(record.suites.clone()).chain(last), 4..4 + record.suites.len());
     for row in &record.rows {
-        let columns: Vec<_> = columns(row).iter().map(|column| escaped(column)).collect();
-        let what = escaped(&row.specimen.what);
-        let _ = writeln!(text, "| {} | {what} | {} |", columns.join(" | "), escaped(&found_as(row)));
+        table.add(columns(row).into_iter().chain([row.specimen.what.clone(), found_as(row)]));
     }
+    text += &table.markdown();
     text
 }
 
@@ -138,8 +130,4 @@ fn found_as(row: &Row) -> String {
     let first = |tally: &Tally| tally.first.as_ref().map(|(cell, reason)| format!("{cell}: {reason}"));
     let by_expected = row.suites.iter().find(expected).and_then(first);
     by_expected.or_else(|| row.suites.iter().find_map(first)).unwrap_or_default()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
 }

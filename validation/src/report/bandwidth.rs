@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use comfy_table::{CellAlignment, Table, presets};
-
+use super::grid::Grid;
 use crate::{
     evidence::Record,
     observation::{MultiGpuFacts, Observation, Outcome},
@@ -56,26 +55,18 @@ fn bandwidth(record: &Record) -> Option<(TimedKey, usize, f64)> {
 }
 
 /// The table of bandwidths; `None` if nothing was timed.
-pub fn table(rows: &BTreeMap<TimedKey, ByWorld>) -> Option<String> {
-    if rows.is_empty() {
-        return None;
-    }
+pub fn table(rows: &BTreeMap<TimedKey, ByWorld>) -> Option<Grid> {
     let worlds: BTreeSet<usize> = rows.values().flat_map(|by_world| by_world.keys().copied()).collect();
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
     let heads = ["bus GB/s of", "device", "dtype", "block MiB"].map(str::to_owned).into_iter();
-    table.set_header(heads.chain(worlds.iter().map(|world| format!("{world} ranks"))));
+    let mut table = Grid::new(heads.chain(worlds.iter().map(|world| format!("{world} ranks"))), 3..);
     for (key, by_world) in rows {
         let TimedKey { collective, device, dtype, block_bytes } = key;
         let mebibytes = *block_bytes as f64 / f64::from(1 << 20);
         let names = [collective.clone(), device.clone(), dtype.clone(), mebibytes.to_string()];
         let of_world = |world| by_world.get(world).map_or("-".to_owned(), |bus| format!("{:.1}", bus / 1e9));
-        table.add_row(names.into_iter().chain(worlds.iter().map(of_world)));
+        table.add(names.into_iter().chain(worlds.iter().map(of_world)));
     }
-    for column in table.column_iter_mut().skip(3) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    Some(table.to_string())
+    table.unless_empty()
 }
 
 #[cfg(test)]
@@ -94,7 +85,7 @@ mod tests {
             (key("all_gather"), ByWorld::from([(2, 312.34e9), (4, 300e9)])),
             (key("broadcast"), ByWorld::from([(4, 250.06e9)])),
         ]);
-        let table = table(&rows).unwrap();
+        let table = table(&rows).unwrap().framed();
         let cells = |line: &str| line.split(['│', '┆']).map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
         let lines: Vec<_> = table.lines().map(cells).filter(|cells| cells.len() == 8).collect();
         assert_eq!(lines[0][1..7], ["bus GB/s of", "device", "dtype", "block MiB", "2 ranks", "4 ranks"]);

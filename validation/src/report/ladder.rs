@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{CellAlignment, Table, presets};
-
-use super::terminal::magnitude;
+use super::{grid::Grid, terminal::magnitude};
 use crate::{
     cell::Device,
     evidence::Record,
@@ -45,20 +43,12 @@ pub fn rungs<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap<(Str
 }
 
 /// The table of rungs; `None` if no cell climbed any.
-pub fn table(rungs: &BTreeMap<(String, Device), Rung>) -> Option<String> {
-    if rungs.is_empty() {
-        return None;
-    }
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["rung", "device", "cells", "runs", "elements", "differing", "broken"]);
+pub fn table(rungs: &BTreeMap<(String, Device), Rung>) -> Option<Grid> {
+    let mut table = Grid::new(["rung", "device", "cells", "runs", "elements", "differing", "broken"], 2..);
     for ((name, device), rung) in rungs {
         let numbers = [rung.cells, rung.runs].map(|count| count.to_string());
         let elements = [rung.elements, rung.differing, rung.broken].map(magnitude);
-        table.add_row([name.clone(), device.to_string()].into_iter().chain(numbers).chain(elements));
+        table.add([name.clone(), device.to_string()].into_iter().chain(numbers).chain(elements));
     }
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    Some(table.to_string())
+    table.unless_empty()
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{CellAlignment, Table, presets};
-
+use super::grid::Grid;
 use crate::{
     evidence::Record,
     observation::{Observation, Outcome},
@@ -58,21 +57,14 @@ pub fn calls<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap<Call
 }
 
 /// The table of calls; `None` if no launch was counted.
-pub fn table(calls: &BTreeMap<CallKey, Calls>) -> Option<String> {
-    if calls.is_empty() {
-        return None;
-    }
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["one call of", "kernels", "copies", "memsets", "allocations", "waits", "cells", "failed"]);
+pub fn table(calls: &BTreeMap<CallKey, Calls>) -> Option<Grid> {
+    let heads = ["one call of", "kernels", "copies", "memsets", "allocations", "waits", "cells", "failed"];
+    let mut table = Grid::new(heads, 1..);
     for (key, row) in calls {
         let counts = [key.kernels, key.copies, key.memsets, key.allocations, key.synchronisations];
         let counts = counts.map(|count| count.to_string()).into_iter();
         let cells = [row.cells, row.failed].map(|count| count.to_string());
-        table.add_row([key.operator.clone()].into_iter().chain(counts).chain(cells));
+        table.add([key.operator.clone()].into_iter().chain(counts).chain(cells));
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    Some(table.to_string())
+    table.unless_empty()
 }

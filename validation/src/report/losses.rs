@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use comfy_table::{CellAlignment, Table, presets};
-
+use super::grid::Grid;
 use crate::{
     evidence::Record,
     observation::{MultiGpuFacts, Observation, Outcome},
@@ -51,27 +50,19 @@ fn slowest(record: &Record) -> Option<(LossKey, usize, f64)> {
 }
 
 /// The table of lost ranks; `None` if none was lost.
-pub fn table(rows: &BTreeMap<LossKey, BTreeMap<usize, Losses>>) -> Option<String> {
-    if rows.is_empty() {
-        return None;
-    }
+pub fn table(rows: &BTreeMap<LossKey, BTreeMap<usize, Losses>>) -> Option<Grid> {
     let worlds: BTreeSet<usize> = rows.values().flat_map(|by_world| by_world.keys().copied()).collect();
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
     let heads = ["lost rank, named by all others", "device", "cells"].map(str::to_owned).into_iter();
-    table.set_header(heads.chain(worlds.iter().map(|world| format!("{world} ranks"))));
+    let mut table = Grid::new(heads.chain(worlds.iter().map(|world| format!("{world} ranks"))), 2..);
     for ((fault, device), by_world) in rows {
         let cells: u64 = by_world.values().map(|losses| losses.cells).sum();
         let names = [fault.clone(), device.clone(), cells.to_string()];
         let of_world = |world| {
             by_world.get(world).map_or("-".to_owned(), |losses| format!("within {:.2} s", losses.slowest_seconds))
         };
-        table.add_row(names.into_iter().chain(worlds.iter().map(of_world)));
+        table.add(names.into_iter().chain(worlds.iter().map(of_world)));
     }
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    Some(table.to_string())
+    table.unless_empty()
 }
 
 #[cfg(test)]
@@ -85,7 +76,7 @@ mod tests {
             (key("killed_inside"), BTreeMap::from([(2, Losses { cells: 3, slowest_seconds: 0.714 })])),
             (key("stopped_inside"), BTreeMap::from([(4, Losses { cells: 3, slowest_seconds: 3.2 })])),
         ]);
-        let table = table(&rows).unwrap();
+        let table = table(&rows).unwrap().framed();
         let cells = |line: &str| line.split(['│', '┆']).map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
         let lines: Vec<_> = table.lines().map(cells).filter(|cells| cells.len() == 7).collect();
         assert_eq!(lines[0][1..6], ["lost rank, named by all others", "device", "cells", "2 ranks", "4 ranks"]);

@@ -3,10 +3,13 @@
 pub mod approvals;
 pub mod bandwidth;
 pub mod chart;
+mod findings;
+pub mod grid;
 pub mod junit;
 pub mod ladder;
 pub mod launches;
 pub mod losses;
+pub mod markdown;
 pub mod numbers;
 mod output;
 pub mod performance;

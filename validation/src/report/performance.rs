@@ -1,7 +1,6 @@
 //! Times, beside the copies that were made between the calls.
 
-use comfy_table::{CellAlignment, Table, presets};
-
+use super::grid::Grid;
 use crate::{
     cell::{Cell, Device},
     evidence::Record,
@@ -104,20 +103,12 @@ fn microseconds(seconds: f64) -> String {
 }
 
 /// The table of all rows; `None` if there is none.
-pub fn table(rows: &[Row<'_>]) -> Option<String> {
-    if rows.is_empty() {
-        return None;
-    }
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(HEADS);
+pub fn table(rows: &[Row<'_>]) -> Option<Grid> {
+    let mut table = Grid::new(HEADS, 5..);
     for row in rows {
-        table.add_row(row.columns());
+        table.add(row.columns());
     }
-    for column in table.column_iter_mut().skip(5) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    Some(table.to_string())
+    table.unless_empty()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    approvals::approvals, bandwidth, chart, junit, ladder, launches, losses, output::print_line, performance,
+    approvals::approvals, chart, findings::findings, junit, markdown, output::print_line, performance,
     summary::Summary, terminal,
 };
 use crate::{
@@ -44,9 +44,12 @@ pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit
     for finding in contents.findings() {
         print_line(format_args!("damaged evidence: {finding}"));
     }
-    let records = last_attempts(contents.records, |cell| asked.cells.contains(cell));
+    // Like junit.xml, the Markdown is of the whole run.
+    let of_run = last_attempts(contents.records, |_| true);
+    let records = last_attempts(of_run.clone(), |cell| asked.cells.contains(cell));
     print_failures(run.environment(), run.folder(), &records);
-    let times = print_findings(&records);
+    print_findings(&records);
+    let times = performance::rows(&records);
     if !times.is_empty() {
         if run.environment().program.build != "release" {
             print_line("These are the times of a debug build; `cargo run --release` gives those of the program.");
@@ -58,13 +61,18 @@ pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit
         run.environment().subject.as_ref().map_or_else(String::new, |subject| format!("subject: {subject}\n"));
     print_line(format_args!(
         "\n{}\n{}{}{subject}evidence: {}",
-        terminal::table(&summary),
+        terminal::table(&summary).framed(),
         terminal::skips(&summary),
         approvals(&records),
         run.folder().display()
     ));
     let unrecorded = asked.cells.len() - records.len();
-    let shortfalls = asked.shortfalls(&summary);
+    let mut shortfalls = asked.shortfalls(&summary);
+    if unrecorded > 0 {
+        shortfalls.push(format!("{unrecorded} of {} cells have no verdict", asked.cells.len()));
+    }
+    let document = markdown::render(&[(run.environment(), run.folder(), &of_run)], &shortfalls);
+    run.write_report("report.md", document.as_bytes())?;
     let exit = match execution {
         Execution::Interrupted => {
             print_line(format_args!("INTERRUPTED: `--resume {}` finishes the rest", run.name()));
@@ -89,29 +97,16 @@ fn print_failures(environment: &Environment, folder: &Path, records: &[Record]) 
     }
 }
 
-/// Prints the tables of what suites found besides verdicts, and returns the times.
-fn print_findings(records: &[Record]) -> Vec<performance::Row<'_>> {
-    if let Some(rungs) = ladder::table(&ladder::rungs(records)) {
-        print_line(format_args!("\n{rungs}"));
+/// Prints the tables of what suites found besides verdicts.
+fn print_findings(records: &[Record]) {
+    for (_, table) in findings(records) {
+        print_line(format_args!("\n{}", table.framed()));
     }
-    if let Some(calls) = launches::table(&launches::calls(records)) {
-        print_line(format_args!("\n{calls}"));
-    }
-    if let Some(bandwidths) = bandwidth::table(&bandwidth::bandwidths(records)) {
-        print_line(format_args!("\n{bandwidths}"));
-    }
-    if let Some(losses) = losses::table(&losses::losses(records)) {
-        print_line(format_args!("\n{losses}"));
-    }
-    let times = performance::rows(records);
-    if let Some(table) = performance::table(&times) {
-        print_line(format_args!("\n{table}"));
-    }
-    times
 }
 
-/// Prints runs as one: `runs` with the last attempt at each of its cells, and what is missing from them all.
-pub(crate) fn publish_collection(runs: &[(&Environment, &Path, Vec<Record>)], shortfalls: Vec<String>) -> Exit {
+/// Prints runs as one: `runs` with the last attempt at each of its cells, and what is missing from them all. Gives the
+/// exit status, and the same as Markdown.
+pub(crate) fn publish_collection(runs: &[(&Environment, &Path, &[Record])], shortfalls: Vec<String>) -> (Exit, String) {
     for (environment, folder, records) in runs {
         print_failures(environment, folder, records);
     }
@@ -122,12 +117,12 @@ pub(crate) fn publish_collection(runs: &[(&Environment, &Path, Vec<Record>)], sh
     let shortfalls: Vec<String> = shortfalls.into_iter().chain(nothing_ran).collect();
     print_line(format_args!(
         "\n{}\n{}{}{}",
-        terminal::table(&summary),
+        terminal::table(&summary).framed(),
         terminal::skips(&summary),
         approvals(&records),
         terminal::conclusion(&summary, &shortfalls)
     ));
-    exit(&summary, &shortfalls)
+    (exit(&summary, &shortfalls), markdown::render(runs, &shortfalls))
 }
 
 /// How a run ends whose cells all have their verdicts.

@@ -4,9 +4,9 @@ use std::{fmt::Write as _, path::Path};
 
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, Table, presets};
 
 use super::{
+    grid::Grid,
     repeat_command, replay_command,
     summary::{Counts, Summary},
 };
@@ -72,21 +72,17 @@ fn harmless(line: &str) -> String {
 }
 
 /// The table of suites, operators and devices, with their sum.
-pub fn table(summary: &Summary) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header([
+pub fn table(summary: &Summary) -> Grid {
+    let heads = [
         "suite", "operator", "device", "pass", "fail", "timeout", "crash", "error", "skip", "elements", "of bound",
         "time",
-    ]);
+    ];
+    let mut table = Grid::new(heads, 3..);
     for (key, counts) in &summary.rows {
-        table.add_row(row([&key.suite, &key.operator, &key.device], counts));
+        table.add(row([&key.suite, &key.operator, &key.device], counts));
     }
-    table.add_row(row(["all", "", ""], &summary.total));
-    for column in table.column_iter_mut().skip(3) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.to_string()
+    table.add(row(["all", "", ""], &summary.total));
+    table
 }
 
 fn row(names: [&str; 3], counts: &Counts) -> Vec<String> {

@@ -42,7 +42,7 @@ fn records() -> Vec<Record> {
 
 #[test]
 fn the_table_is_grouped_by_operator_with_the_gpu_first() {
-    insta::assert_snapshot!(performance::table(&performance::rows(&records())).unwrap());
+    insta::assert_snapshot!(performance::table(&performance::rows(&records())).unwrap().framed());
     assert!(performance::table(&performance::rows(&[passed("n1000")])).is_none());
 }
 

@@ -55,7 +55,9 @@ fn the_runs_of_all_shards_are_summed_up_as_one() {
     assert_eq!(recorded, all.iter().cloned().collect());
 
     let junit = project.path("all.xml");
-    let ended = collect(&paths(&runs), &["--junit", &junit.to_string_lossy()]);
+    let markdown = project.path("all.md");
+    let files = ["--junit", &junit.to_string_lossy(), "--markdown", &markdown.to_string_lossy()];
+    let ended = collect(&paths(&runs), &files);
     assert_eq!(ended.code, Some(0), "{}", ended.printed());
     assert!(
         ended.stdout.ends_with(&format!("PASSED: {} passed, 0 failed, 0 skipped\n", all.len())),
@@ -63,6 +65,12 @@ fn the_runs_of_all_shards_are_summed_up_as_one() {
         ended.stdout
     );
     assert_eq!(fs::read_to_string(junit).unwrap().matches("<testcase ").count(), all.len());
+    let markdown = fs::read_to_string(markdown).unwrap();
+    assert!(
+        markdown.starts_with(&format!("# `quick`: PASSED: {} passed, 0 failed, 0 skipped\n", all.len())),
+        "{markdown}"
+    );
+    assert_eq!(markdown.matches("| run | ").count(), 3, "{markdown}");
 }
 
 #[test]

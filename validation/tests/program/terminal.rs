@@ -14,7 +14,7 @@ use validation::{
     observation::{AccuracyFacts, GoldenFacts, LaunchFacts, Observation, Outcome, RungFacts},
     plan::SkipReason,
     report::{
-        approvals, ladder, launches,
+        approvals, ladder, launches, markdown,
         summary::Summary,
         terminal::{cell_line, conclusion, failure, skips, table},
     },
@@ -108,12 +108,34 @@ fn accurate(problem: &str, max_fraction_of_bound: f64, elements: u64) -> Record 
 fn the_table_sums_up_and_aligns() {
     let mut records = every_verdict();
     records.extend([accurate("n7000", 0.375, 1_234_567), accurate("n8000", 0.5, 5_000_000_000)]);
-    insta::assert_snapshot!(table(&Summary::of(&records)));
+    insta::assert_snapshot!(table(&Summary::of(&records)).framed());
+}
+
+#[test]
+fn the_markdown_of_a_run_has_all_that_a_terminal_shows() {
+    let environment = fixed_environment();
+    let mut records = every_verdict();
+    records.push(accurate("n8000", 0.5, 5_000_000_000));
+    let run = (&environment, Path::new("evidence/run"), &records[..]);
+    insta::assert_snapshot!(markdown::render(&[run], &["the profile requires cuda: no driver".to_owned()]));
+}
+
+#[test]
+fn markdown_shows_some_failures_and_counts_the_others() {
+    let environment = fixed_environment();
+    let mut failed = every_verdict().swap_remove(1);
+    // What a worker printed cannot become a heading or end the block.
+    failed.verdict = Verdict::Fail { reason: "first\n# second\n```".to_owned() };
+    let shown = |records: &[Record]| markdown::render(&[(&environment, Path::new("run"), records)], &[]);
+    let one = shown(&[failed.clone()]);
+    assert!(one.lines().all(|line| !line.starts_with("# second") && !line.starts_with("```")), "{one}");
+    assert!(!one.contains("more are in"), "{one}");
+    assert!(shown(&vec![failed; 53]).contains("\n3 more are in `junit.xml`.\n"));
 }
 
 #[test]
 fn an_empty_run_has_an_empty_table() {
-    insta::assert_snapshot!(table(&Summary::of(&[])));
+    insta::assert_snapshot!(table(&Summary::of(&[])).framed());
 }
 
 #[test]
@@ -127,7 +149,7 @@ fn the_ladder_adds_up_each_rung() {
         let first = RungFacts { rung: "first_run".to_owned(), differences: Vec::new(), ..facts.rungs[0].clone() };
         facts.rungs.insert(0, first);
     }
-    insta::assert_snapshot!(ladder::table(&ladder::rungs(&records)).unwrap());
+    insta::assert_snapshot!(ladder::table(&ladder::rungs(&records)).unwrap().framed());
     assert_eq!(ladder::table(&ladder::rungs(&[accurate("n8000", 0.5, 100)])), None);
 }
 
@@ -222,6 +244,6 @@ fn calls_of_equal_counts_are_one_row() {
         counted("n3", 2, 1, failed()),
         accurate("n8000", 0.5, 100),
     ];
-    insta::assert_snapshot!(launches::table(&launches::calls(&records)).unwrap());
+    insta::assert_snapshot!(launches::table(&launches::calls(&records)).unwrap().framed());
     assert_eq!(launches::table(&launches::calls(&[accurate("n8000", 0.5, 100)])), None);
 }
