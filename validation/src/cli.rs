@@ -280,6 +280,9 @@ pub struct RunArguments {
     /// The arguments of every Rust test program.
     #[command(flatten)]
     pub selection: libtest_mimic::Arguments,
+    /// Further filters: a cell is run if any of them selects it.
+    #[arg(value_name = "FILTER")]
+    pub further_filters: Vec<String>,
 }
 
 /// An option of other Rust test programs that means nothing here.
@@ -342,6 +345,8 @@ mod tests {
         assert!(parse("validation --list --format terse --ignored").ignored);
         let selection = parse("validation accuracy::fuse --exact --nocapture");
         assert_eq!((selection.filter.as_deref(), selection.exact), (Some("accuracy::fuse"), true));
+        let run = Cli::try_parse_from(["validation", "fuse", "--quiet", "mean", "max"]).unwrap().run;
+        assert_eq!((run.selection.filter.as_deref(), run.further_filters.join(" ")), (Some("fuse"), "mean max".into()));
         assert_eq!(parse("validation --skip cuda --skip f16 --test-threads=3").skip, ["cuda", "f16"]);
     }
 

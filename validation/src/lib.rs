@@ -88,7 +88,7 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
 
     // Parse and expand: every mistake is found before anything runs.
     let (locations, matrix, machine, plan, kernels) = plan(registry, ask)?;
-    let all = selection::of_launched(selection::select(&plan, &arguments.selection), machine.launched);
+    let all = selection::of_launched(selection::select(&plan, arguments), machine.launched);
     let selected = selection::in_shard(&all, arguments.shard);
     if arguments.selection.list {
         selection::list(&selected, io::stdout());

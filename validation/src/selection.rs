@@ -1,11 +1,15 @@
 //! Which of the planned cells are meant: the arguments of every Rust test program, given their meaning by libtest-mimic.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    iter::once,
+};
 
 use libtest_mimic::{Arguments, Trial};
 
 use crate::{
     cell::Cell,
+    cli::RunArguments,
     plan::{Plan, PlannedCell},
     ranks::launched::Launched,
     shard::Shard,
@@ -13,8 +17,16 @@ use crate::{
 };
 
 /// The cells that the arguments select, in the plan's order.
-pub(crate) fn select<'a>(plan: &'a Plan, arguments: &Arguments) -> Vec<&'a PlannedCell> {
-    plan.cells.iter().filter(|planned| !arguments.is_filtered_out(&trial(planned))).collect()
+pub(crate) fn select<'a>(plan: &'a Plan, arguments: &RunArguments) -> Vec<&'a PlannedCell> {
+    let RunArguments { selection, further_filters, .. } = arguments;
+    // libtest-mimic knows one filter.
+    let further = further_filters.iter().map(|filter| Arguments { filter: Some(filter.clone()), ..selection.clone() });
+    let filters: Vec<Arguments> = once(selection.clone()).chain(further).collect();
+    let is_selected = |planned: &&PlannedCell| {
+        let trial = trial(planned);
+        filters.iter().any(|filter| !filter.is_filtered_out(&trial))
+    };
+    plan.cells.iter().filter(is_selected).collect()
 }
 
 /// Those of them that this shard holds; all, if there are no shards.

@@ -27,7 +27,7 @@ pub fn open(
 ) -> Result<Run, RunError> {
     let text = matrix.text().as_bytes();
     let filters = Filters {
-        include: arguments.selection.filter.clone().into_iter().collect(),
+        include: arguments.selection.filter.iter().chain(&arguments.further_filters).cloned().collect(),
         exact: arguments.selection.exact,
         skip: arguments.selection.skip.clone(),
         shard: arguments.shard,

@@ -28,7 +28,7 @@ pub(crate) fn command(registry: &Registry, ask: &Ask, against: &str, asked: &Gat
     // Its programs measure their own kernels: the command line takes no file of others.
     let (locations, matrix, machine, plan, _) = plan(registry, ask)?;
     let profile = ask.arguments.profile.as_ref().unwrap_or(&ask.default_profile);
-    let selected = selection::select(&plan, &ask.arguments.selection);
+    let selected = selection::select(&plan, &ask.arguments);
     let (skipped, cells): (Vec<Selected<'_>>, Vec<Selected<'_>>) = selected
         .into_iter()
         .map(|planned| locations.attach(&matrix, &machine, planned))

@@ -9,11 +9,11 @@ use std::{
 use robocache_core::{dtype::DType, timing::Series};
 use validation::{
     cell::Device,
-    evidence::Record,
+    evidence::{Environment, Record, read_log},
     matrix::Kind,
     numbers::Published,
     observation::{Observation, Outcome},
-    report::{chart, numbers, performance},
+    report::{chart, markdown, numbers, performance},
     verdict::Verdict,
 };
 
@@ -75,6 +75,21 @@ fn the_published_document_is_what_its_evidence_renders_to() {
         let published = Published::read(&root().join(folder)).unwrap();
         let picture = fs::read_to_string(root().join(folder).join("performance.svg")).unwrap();
         assert!(picture == chart::render(&performance::rows(&published.records)), "{folder}/performance.svg");
+    }
+}
+
+#[test]
+fn published_reports_are_what_their_evidence_renders_to() {
+    let page = fs::read_to_string(root().join("docs/multi_gpu.md")).unwrap();
+    let reports: Vec<_> =
+        page.split(['(', ')']).filter_map(|link| link.strip_prefix("../")?.strip_suffix("/report.md")).collect();
+    assert!(!reports.is_empty(), "no report is published");
+    for folder in reports {
+        let published = root().join(folder);
+        let environment = Environment::read(&published.join("environment.json")).unwrap();
+        let records = read_log(&published.join("records.jsonl")).unwrap().records;
+        let report = markdown::render(&[(&environment, &published, &records)], &[]);
+        similar_asserts::assert_eq!(report, fs::read_to_string(published.join("report.md")).unwrap(), "{folder}");
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use validation::evidence::Environment;
+
 use crate::project::{Project, machine, names};
 
 fn set(names: Vec<String>) -> BTreeSet<String> {
@@ -36,11 +38,17 @@ fn filters_select_as_in_a_test_program() {
     let project = Project::new();
     let all = set(project.listed(&[]));
     let select = |condition: &dyn Fn(&str) -> bool| all.iter().filter(|name| condition(name)).cloned().collect();
-    let cases: [(&[&str], BTreeSet<String>); 4] = [
+    let cases: [(&[&str], BTreeSet<String>); 5] = [
         (&["fuse::cpu"], select(&|name| name.contains("fuse::cpu"))),
         (
             &["cpu", "--skip", "accuracy", "--skip=f16"],
             select(&|name| name.contains("cpu") && !name.contains("accuracy") && !name.contains("f16")),
+        ),
+        (
+            &["fuse::cpu", "--skip", "f16", "accuracy::voxelize"],
+            select(&|name| {
+                (name.contains("fuse::cpu") || name.contains("accuracy::voxelize")) && !name.contains("f16")
+            }),
         ),
         (&["accuracy::fuse::cpu::f32", "--exact"], BTreeSet::new()),
         (
@@ -52,9 +60,11 @@ fn filters_select_as_in_a_test_program() {
         assert_eq!(set(project.listed(arguments)), expected, "{arguments:?}");
     }
     // A list and a run agree.
-    let arguments = ["cpu", "--skip", "accuracy", "--skip=f16"];
+    let arguments = ["resample::cpu", "fuse::cpu", "--skip", "accuracy", "--skip=f16"];
     assert_eq!(project.run(&arguments).code, Some(0));
     assert_eq!(names(&project.records()), set(project.listed(&arguments)));
+    let environment = Environment::read(&project.only_run().join("environment.json")).unwrap();
+    assert_eq!(environment.selection.filters.include, ["resample::cpu", "fuse::cpu"]);
 }
 
 /// With one worker, cells end in the order of the plan.
