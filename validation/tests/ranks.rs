@@ -80,13 +80,8 @@ impl Work for Collectives {
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["rank", "--device", "cpu"] => match serve(&Collectives, Device::Cpu, None) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("rank: {error}");
-                error.exit().into()
-            }
-        },
+        ["rank", "--device", "cpu"] => be_rank(Device::Cpu),
+        ["rank", "--device", "cuda"] => be_rank(Device::Cuda),
         ["lead", word] => lead(word),
         _ => {
             let mut trials = vec![
@@ -101,6 +96,7 @@ fn main() -> ExitCode {
                 Trial::test("a_rank_out_of_range_or_without_a_secret_says_so", unfit),
                 Trial::test("a_rank_of_another_world_is_refused", || refused(Wrong::World)),
                 Trial::test("a_rank_that_is_taken_is_refused", || refused(Wrong::Taken)),
+                Trial::test("a_rank_without_its_gpu_ends_all", without_gpu),
                 Trial::test("missing_ranks_are_named_and_the_others_end", missing),
                 Trial::test("a_port_in_use_is_said", port_in_use),
                 Trial::test("strangers_hold_nobody_up", strangers),
@@ -110,6 +106,16 @@ fn main() -> ExitCode {
                 [2, 4].map(|world| Trial::test(format!("{fault}_of_{world}"), move || survive(fault, world)))
             }));
             libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+        }
+    }
+}
+
+fn be_rank(device: Device) -> ExitCode {
+    match serve(&Collectives, device, None) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rank: {error}");
+            error.exit().into()
         }
     }
 }
@@ -343,9 +349,15 @@ fn end_of_a_leader() -> Result<(), Failed> {
 }
 
 /// A rank as torchrun would start it.
-fn launched(port: u16, (rank, size): (&str, &str), secret: &str) -> Result<Child, Failed> {
+fn launched(port: u16, place: (&str, &str), secret: &str) -> Result<Child, Failed> {
+    launched_on("cpu", port, place, secret)
+}
+
+/// The same on a device. It sees no GPU.
+fn launched_on(device: &str, port: u16, (rank, size): (&str, &str), secret: &str) -> Result<Child, Failed> {
     Ok(Command::new("/proc/self/exe")
-        .args(["rank", "--device", "cpu"])
+        .args(["rank", "--device", device])
+        .env("CUDA_VISIBLE_DEVICES", "")
         .envs([("RANK", rank), ("LOCAL_RANK", rank), ("WORLD_SIZE", size), ("MASTER_ADDR", "127.0.0.1")])
         .envs([("MASTER_PORT", port.to_string().as_str()), (SECRET_VARIABLE, secret)])
         .stderr(Stdio::piped())
@@ -418,6 +430,19 @@ fn unfit() -> Result<(), Failed> {
         assert_eq!(code, Some(2));
         assert!(said.contains(words), "{said}");
     }
+    Ok(())
+}
+
+fn without_gpu() -> Result<(), Failed> {
+    let port = free_port()?;
+    let rank = launched_on("cuda", port, ("1", "2"), SECRET)?;
+    let secret = Secret::new(SECRET).unwrap();
+    let begin = Instant::now();
+    let error = World::of_launched(("127.0.0.1", port), secret, Device::Cuda, 2, Deadlines::default()).unwrap_err();
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(error.to_string().ends_with("this rank has none, but the ranks need a GPU"), "{error}");
+    let (code, said) = ending(rank)?;
+    assert!(code.is_some_and(|code| code != 0) && said.starts_with("rank: rank 1"), "{code:?} {said}");
     Ok(())
 }
 

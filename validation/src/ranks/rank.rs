@@ -66,7 +66,17 @@ pub fn serve(work: &impl Work, device: Device, kernels: Option<&KernelFile>) -> 
         }
         Device::Cuda => {
             let gpu = |source| RankError::Gpu { rank, source };
-            let device = cuda::Device::open_with(own_gpu(), kernels).map_err(gpu)?;
+            let device = match cuda::Device::open_with(own_gpu(), kernels) {
+                Ok(device) => device,
+                Err(error) => {
+                    // The leader of launched ranks sees no process end. A rank without a GPU is turned away, and all others
+                    // with it, before they have waited for this one in vain.
+                    if !started_by_leader {
+                        drop(arrive(None));
+                    }
+                    return Err(gpu(error));
+                }
+            };
             let cuda::DeviceProperties { name, uuid, .. } = device.context().properties().clone();
             let driver = cuda::driver_version().map_err(gpu)?;
             let (line, orders, _) = arrive(Some(RankGpu { name, uuid, driver }))?;
