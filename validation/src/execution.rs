@@ -27,7 +27,7 @@ use crate::{
     protocol::{Attached, Recording},
     ranks::Deadlines,
     report::progress::Progress,
-    supervisor::{Event, Execution, Job, Supervisor, SupervisorOptions, interrupt},
+    supervisor::{Allowances, Event, Execution, Job, Supervisor, SupervisorOptions, interrupt},
     verdict::{Verdict, judge},
 };
 
@@ -224,8 +224,10 @@ pub fn start_supervisor(
         gpu_workers: (0..gpus).map(|own| visible_gpus(machine, own)).collect(),
         all_gpus_worker: (gpus > 0).then(|| visible_gpus(machine, 0)),
         no_capture: arguments.nocapture,
-        gathering: machine.launched.map_or(Duration::ZERO, |_| Deadlines::default().rendezvous),
-        farewell: machine.launched.map_or(Duration::ZERO, |_| FAREWELL),
+        allowances: machine.launched.map_or_else(Allowances::default, |_| Allowances {
+            gathering: Deadlines::DEFAULT.rendezvous,
+            farewell: FAREWELL,
+        }),
         ..SupervisorOptions::for_this_program(worker_arguments)
     })
 }

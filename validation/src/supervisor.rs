@@ -61,7 +61,14 @@ pub struct SupervisorOptions {
     pub all_gpus_worker: Option<String>,
     /// Whether what workers print goes to standard error as it comes.
     pub no_capture: bool,
-    /// How much longer the first cell of a worker may take: it waits for ranks that somebody else starts.
+    /// What its workers need more time for.
+    pub allowances: Allowances,
+}
+
+/// Time that workers are given beside the deadlines of cells: none, but where they lead ranks that somebody else started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Allowances {
+    /// How much longer the first cell of a worker may take, which waits for those ranks.
     pub gathering: Duration,
     /// How long an idle worker may take to end by itself when there is nothing more to do; zero kills it at once.
     pub farewell: Duration,
@@ -77,8 +84,7 @@ impl SupervisorOptions {
             gpu_workers: Vec::new(),
             all_gpus_worker: None,
             no_capture: false,
-            gathering: Duration::ZERO,
-            farewell: Duration::ZERO,
+            allowances: Allowances::default(),
         }
     }
 }
@@ -162,19 +168,19 @@ impl Supervisor {
             environment,
             place: Place::OwnGroup { forward_output: options.no_capture },
         };
-        let times = (options.gathering, options.farewell);
+        let slot = |launch| Slot::new(launch, options.allowances);
         for number in 0..options.cpu_workers {
             let queue = Arc::clone(&supervisor.cpu);
-            supervisor.add_slot(format!("cpu slot {number}"), queue, Slot::new(launch(Vec::new()), times))?;
+            supervisor.add_slot(format!("cpu slot {number}"), queue, slot(launch(Vec::new())))?;
         }
         let seeing = |visible: &String| launch(vec![("CUDA_VISIBLE_DEVICES".into(), visible.clone())]);
         for (number, visible) in options.gpu_workers.iter().enumerate() {
             let queue = Arc::clone(&supervisor.cuda);
-            supervisor.add_slot(format!("cuda slot {number}"), queue, Slot::new(seeing(visible), times))?;
+            supervisor.add_slot(format!("cuda slot {number}"), queue, slot(seeing(visible)))?;
         }
         if let Some(visible) = &options.all_gpus_worker {
             let queue = Arc::clone(&supervisor.all_gpus);
-            supervisor.add_slot("slot of all GPUs".to_owned(), queue, Slot::new(seeing(visible), times))?;
+            supervisor.add_slot("slot of all GPUs".to_owned(), queue, slot(seeing(visible)))?;
         }
         Ok(supervisor)
     }

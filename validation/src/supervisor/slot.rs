@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use super::{
-    Job,
+    Allowances, Job,
     process::{Answer, Launch, Process, cause},
 };
 use crate::{
@@ -18,14 +18,13 @@ const EXHIBIT_DEADLINE: Duration = Duration::from_secs(10);
 pub(super) struct Slot {
     launch: Launch,
     warm: Option<Process>,
-    gathering: Duration,
-    farewell: Duration,
+    allowances: Allowances,
 }
 
 impl Slot {
     /// A slot whose first worker starts with its first cell.
-    pub(super) const fn new(launch: Launch, (gathering, farewell): (Duration, Duration)) -> Self {
-        Self { launch, warm: None, gathering, farewell }
+    pub(super) const fn new(launch: Launch, allowances: Allowances) -> Self {
+        Self { launch, warm: None, allowances }
     }
 
     /// Executes one cell; `None` if `cancelled` held before it ended.
@@ -38,7 +37,7 @@ impl Slot {
         };
         // One that died or spoke between two cells is dropped, which kills what is left of its group.
         let warm = if limits.fresh_process { None } else { self.warm.take().filter(Process::is_idle) };
-        let gathering = if warm.is_some() { Duration::ZERO } else { self.gathering };
+        let gathering = if warm.is_some() { Duration::ZERO } else { self.allowances.gathering };
         let mut process = match warm.map_or_else(|| self.launch.start(), Ok) {
             Ok(process) => process,
             Err(error) => {
@@ -74,8 +73,9 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(idle) = self.warm.take().filter(|_| !self.farewell.is_zero()) {
-            idle.dismiss(self.farewell);
+        let Allowances { gathering: _, farewell } = self.allowances;
+        if let Some(idle) = self.warm.take().filter(|_| !farewell.is_zero()) {
+            idle.dismiss(farewell);
         }
     }
 }

@@ -64,7 +64,7 @@ fn with_world<T>(
     let warm = WARM.take().filter(|ranks| (ranks.device(), ranks.world()) == (device, world));
     let mut ranks = match warm {
         Some(ranks) => ranks,
-        None => launched::gather(device, world, visible_gpus(), Deadlines::default())?,
+        None => launched::gather(device, world, visible_gpus(), Deadlines::DEFAULT)?,
     };
     let result = use_ranks(&mut ranks)?;
     if ranks.is_sound() {
