@@ -1,6 +1,7 @@
 //! Ranks that somebody else starts, as torchrun would.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead, BufReader},
     net::TcpListener,
     process::{Child, Stdio},
@@ -81,14 +82,40 @@ fn a_rank_with_another_secret_is_turned_away_and_all_end() {
     assert!(!leader.printed().contains(SECRET) && !other.printed().contains(secrets[1].unwrap()));
 }
 
+/// Two ranks with a run that takes seconds, of which a cell has passed: the leader, what it prints from then on, and the
+/// other one.
+fn in_the_middle(project: &Project) -> (Child, impl Iterator<Item = String>, Child) {
+    let port = free_port();
+    let [mut leader, other] =
+        [0, 1].map(|rank| start(project, rank, port, Some(SECRET), &["--profile", "long", "--color", "never"]));
+    let mut lines = BufReader::new(leader.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.trim_start().starts_with("pass ")));
+    (leader, lines, other)
+}
+
+#[test]
+fn ranks_end_with_a_leader_that_is_killed_and_new_ones_finish_its_run() {
+    let project = Project::with_matrix(include_str!("matrix.yaml"));
+    let (mut leader, lines, other) = in_the_middle(&project);
+    leader.kill().unwrap();
+    leader.wait().unwrap();
+    drop(lines);
+    let ended: Ended = other.wait_with_output().unwrap().into();
+    assert!(ended.code == Some(4) && ended.stderr.contains("the leader is gone"), "{}", ended.printed());
+
+    let [leader, other] = run(&project, [Some(SECRET); 2], &["--profile", "long", "--resume=latest"]);
+    assert_eq!((leader.code, other.code), (Some(0), Some(0)), "{}{}", leader.printed(), other.printed());
+    let records = project.records();
+    assert!(records.iter().all(|record| record.verdict == Verdict::Pass));
+    let names: BTreeSet<_> = records.iter().map(|record| &record.cell.name).collect();
+    // 36 sizes of 19 collectives, none of them twice.
+    assert_eq!((names.len(), records.len()), (684, 684));
+}
+
 #[test]
 fn the_loss_of_a_launched_rank_is_named_and_costs_the_cells_that_follow() {
     let project = Project::with_matrix(include_str!("matrix.yaml"));
-    let port = free_port();
-    let [mut leader, mut other] =
-        [0, 1].map(|rank| start(&project, rank, port, Some(SECRET), &["--profile", "long", "--color", "never"]));
-    let mut lines = BufReader::new(leader.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.trim_start().starts_with("pass ")));
+    let (leader, lines, mut other) = in_the_middle(&project);
     other.kill().unwrap();
     other.wait().unwrap();
     // The leader would wait for somebody who reads.
