@@ -93,6 +93,7 @@ fn main() -> ExitCode {
                 Trial::test("a_rank_that_fails_alone_is_named", cut_off),
                 Trial::test("a_fault_that_cannot_be_is_refused", impossible_faults),
                 Trial::test("a_wrong_secret_is_refused", || refused(Wrong::Secret)),
+                Trial::test("a_rank_that_is_late_to_a_refusal_is_told", late_to_a_refusal),
                 Trial::test("a_rank_out_of_range_or_without_a_secret_says_so", unfit),
                 Trial::test("a_rank_of_another_world_is_refused", || refused(Wrong::World)),
                 Trial::test("a_rank_that_is_taken_is_refused", || refused(Wrong::Taken)),
@@ -377,7 +378,7 @@ fn free_port() -> Result<u16, Failed> {
 }
 
 fn lead_launched(port: u16, size: usize, rendezvous: Duration) -> Result<World, WorldError> {
-    let deadlines = Deadlines { rendezvous, ..Deadlines::default() };
+    let deadlines = Deadlines { rendezvous, latecomers: Duration::from_secs(2), ..Deadlines::default() };
     World::of_launched(("127.0.0.1", port), Secret::new(SECRET).unwrap(), Device::Cpu, size, deadlines)
 }
 
@@ -418,6 +419,20 @@ fn refused(wrong: Wrong) -> Result<(), Failed> {
     assert_eq!(code, Some(4));
     assert!(said.contains("did not come together") && said.contains(&refusal.to_string()), "{said}");
     assert!(begin.elapsed() < Duration::from_secs(20));
+    Ok(())
+}
+
+/// The other rank was on its way when one was turned away.
+fn late_to_a_refusal() -> Result<(), Failed> {
+    let port = free_port()?;
+    let leader = thread::spawn(move || lead_launched(port, 2, Duration::from_secs(60)).map(drop));
+    let (code, _) = ending(launched(port, ("1", "2"), "the secret of some other tests")?)?;
+    assert_eq!(code, Some(2));
+    let begin = Instant::now();
+    let (code, said) = ending(launched(port, ("0", "2"), SECRET)?)?;
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(code == Some(4) && said.contains(&Refusal::WrongSecret.to_string()), "{code:?} {said}");
+    assert!(matches!(leader.join().expect("the leader does not panic"), Err(WorldError::Refused { .. })));
     Ok(())
 }
 

@@ -9,6 +9,9 @@ pub struct Deadlines {
     /// For all ranks to arrive. A process on a busy machine with eight GPUs takes most of it to open its own: the driver
     /// maps the memory of all of them.
     pub rendezvous: Duration,
+    /// For ranks that a launcher started to hear that another one was turned away. They may still be opening their GPUs, and
+    /// would look for a leader that nobody is any more.
+    pub latecomers: Duration,
     /// Without any sign of life; and how long a rank that failed is not blamed, as it may be because of another one that fell
     /// silent. A rank gives one each [`BEAT`] from a thread that does nothing else, so that a dozen are
     /// missed by a rank that is not stopped only if the machine is not fit to run anything.
@@ -33,6 +36,7 @@ impl Deadlines {
     /// Those of every world but in tests.
     pub const DEFAULT: Self = Self {
         rendezvous: Duration::from_secs(30),
+        latecomers: Duration::from_secs(10),
         silence: Duration::from_secs(3),
         late: Duration::from_secs(8),
         invitation: Duration::from_secs(8),
@@ -53,7 +57,8 @@ mod tests {
 
     #[test]
     fn a_lost_rank_is_known_within_15_seconds_by_default() {
-        let Deadlines { rendezvous: _, silence, late, invitation, step: _, grace } = Deadlines::default();
+        let Deadlines { rendezvous: _, latecomers: _, silence, late, invitation, step: _, grace } =
+            Deadlines::default();
         assert!(silence.max(late).max(invitation) + grace < Duration::from_secs(15));
         assert!(silence >= 10 * BEAT);
     }

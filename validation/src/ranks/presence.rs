@@ -15,9 +15,9 @@ pub struct Presence {
     pub pid: u32,
     /// The machine.
     pub host: String,
-    /// BLAKE3 of the program's file, in hexadecimal: ranks of different builds are not compared. `started by the
-    /// leader` for a rank that it started: it runs the very file that the leader chose, and to read a hundred megabytes takes longer than
-    /// everything else that a rank does first.
+    /// BLAKE3 of the program's file, in hexadecimal: ranks of different builds are not compared. `started by the leader` for
+    /// a rank that it started: that runs the very file that the leader chose, and to read a hundred megabytes takes longer
+    /// than everything else that a rank does first.
     pub program: String,
     /// Its GPU, if it uses one.
     pub gpu: Option<RankGpu>,

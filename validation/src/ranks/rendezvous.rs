@@ -94,11 +94,13 @@ impl Rendezvous {
         &self.secret
     }
 
-    /// Waits for every rank that is not there yet. `watch` says why one of them will not come.
+    /// Waits for every rank that is not there yet. `watch` says why one of them will not come. Where one is turned away,
+    /// others that come within `latecomers` are told so too.
     pub(super) fn gather(
         &self,
         members: &mut [Option<Member>],
         limit: Duration,
+        latecomers: Duration,
         mut watch: impl FnMut() -> Option<WorldError>,
     ) -> Result<(), WorldError> {
         let mut arrivals: Vec<Option<Arrival>> = members.iter().map(|_| None).collect();
@@ -122,7 +124,11 @@ impl Rendezvous {
                 let mut all: Vec<_> =
                     arrived.chain(newcomers.into_iter().map(|newcomer| newcomer.connection)).collect();
                 all.iter_mut().for_each(|connection| connection.send(&told));
+                let present = members.iter().flatten().count() + all.len();
                 part(&mut all, FAREWELL);
+                if matches!(error, WorldError::Refused { .. }) {
+                    self.turn_away(members.len().saturating_sub(present + 1), &told, latecomers)?;
+                }
                 Err(error)
             }
         }
@@ -174,6 +180,27 @@ impl Rendezvous {
                 }
             }
         }
+    }
+
+    /// Tells this to so many ranks, as they come.
+    fn turn_away(&self, mut expected: usize, told: &Verdict, limit: Duration) -> Result<(), WorldError> {
+        let begin = Instant::now();
+        let mut newcomers = Vec::new();
+        while expected > 0 && begin.elapsed() < limit {
+            wait(newcomers.iter().map(|newcomer: &Newcomer| &newcomer.connection), Some(self.listener.as_fd()), SLICE);
+            self.accept(&mut newcomers)?;
+            for mut newcomer in std::mem::take(&mut newcomers) {
+                if newcomer.connection.take::<Hello>().is_some() {
+                    newcomer.connection.send(told);
+                    part(&mut [newcomer.connection], FAREWELL);
+                    expected -= 1;
+                } else if !newcomer.connection.is_closed() {
+                    newcomer.connection.flush();
+                    newcomers.push(newcomer);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn accept(&self, newcomers: &mut Vec<Newcomer>) -> Result<(), WorldError> {

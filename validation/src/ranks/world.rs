@@ -218,7 +218,9 @@ impl World {
         }
         let mut members: Vec<_> = self.seats.iter_mut().map(|seat| seat.member.take()).collect();
         let mut processes: Vec<_> = self.seats.iter_mut().map(|seat| seat.process.as_mut()).collect();
-        let gathered = self.rendezvous.gather(&mut members, self.deadlines.rendezvous, || {
+        // Those that the leader starts end with it.
+        let latecomers = if self.local.is_some() { Duration::ZERO } else { self.deadlines.latecomers };
+        let gathered = self.rendezvous.gather(&mut members, self.deadlines.rendezvous, latecomers, || {
             processes.iter_mut().enumerate().find_map(|(rank, process)| {
                 let status = process.as_mut()?.status()?;
                 Some(WorldError::EndedEarly { rank, ending: status.to_string() })
