@@ -56,7 +56,7 @@ fn serve() -> ExitCode {
             counterexample: None,
         })))
     };
-    match worker::serve(observe, |_, _| Ok(Vec::new()), |_, _| Ok(())) {
+    match worker::serve(|| false, observe, |_, _| Ok(Vec::new()), |_, _| Ok(())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

@@ -141,8 +141,9 @@ fn run_cells(scribe: &Scribe<'_>, rest: Vec<Selected<'_>>, supervisor: &Supervis
         });
         let unlucky = unlucky.into_inner().unwrap_or_else(PoisonError::into_inner);
         jobs.retain(|job| unlucky.contains(&job.index));
-        if jobs.is_empty() || execution == Execution::Interrupted {
-            return execution;
+        match execution {
+            Execution::Complete if !jobs.is_empty() => {}
+            Execution::Complete | Execution::Interrupted | Execution::Stranded => return execution,
         }
     }
     Execution::Complete

@@ -185,6 +185,7 @@ fn work(registry: &Registry, mut arguments: WorkerArguments) -> Exit {
     }
     let served = subject::Served::new(registry, arguments);
     let ended = worker::serve(
+        suites::are_ranks_lost,
         |cell, attached| suites::execute(served.registry()?, cell, attached),
         |cell, attached| suites::digest(served.registry()?, cell, attached),
         // Nothing of a subject is run for it, and nothing loaded: that may be what the last worker died of.

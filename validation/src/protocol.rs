@@ -98,6 +98,8 @@ pub enum Response {
     Exhibited,
     /// The harness could not do what was asked, such as an operator that this program does not know.
     Refused(String),
+    /// The cell was not begun, and neither this worker nor another can execute it: the ranks that a launcher started are lost.
+    Stranded,
 }
 
 /// A message that cannot be sent or received.

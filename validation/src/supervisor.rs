@@ -24,6 +24,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Sender, channel},
     },
     thread::{Builder, JoinHandle},
@@ -33,7 +34,7 @@ use std::{
 use self::{
     process::{Launch, Place},
     queue::Queue,
-    slot::Slot,
+    slot::{Ran, Slot},
 };
 use crate::{
     cell::{Cell, Device},
@@ -127,6 +128,9 @@ pub enum Execution {
     Complete,
     /// [`interrupt::requested`] became true first; jobs without an `Ended` event did not end.
     Interrupted,
+    /// Ranks that a launcher started were lost first, and only it can start them again; jobs without an `Ended` event did not
+    /// begin.
+    Stranded,
 }
 
 /// A fixed set of slots and their warm workers. Dropping it ends the workers.
@@ -139,6 +143,7 @@ pub struct Supervisor {
     all_gpus_slots: usize,
     /// Whoever times something or needs every GPU holds it alone; all others share it.
     turns: Arc<RwLock<()>>,
+    is_stranded: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -160,6 +165,7 @@ impl Supervisor {
             cuda_slots: options.gpu_workers.len(),
             all_gpus_slots: options.all_gpus_worker.iter().len(),
             turns: Arc::default(),
+            is_stranded: Arc::default(),
             threads: Vec::new(),
         };
         let launch = |environment| Launch {
@@ -210,13 +216,19 @@ impl Supervisor {
             ended += usize::from(matches!(event, Event::Ended { .. }));
             on_event(event);
         }
-        if ended == jobs.len() { Execution::Complete } else { Execution::Interrupted }
+        match (ended == jobs.len(), self.is_stranded.load(Ordering::Acquire)) {
+            (true, _) => Execution::Complete,
+            (false, true) => Execution::Stranded,
+            (false, false) => Execution::Interrupted,
+        }
     }
 
     fn add_slot(&mut self, name: String, queue: Arc<Queue<Task>>, mut slot: Slot) -> io::Result<()> {
+        let is_stranded = Arc::clone(&self.is_stranded);
         let serve = move || {
+            let cancelled = || interrupt::requested() || queue.is_closed() || is_stranded.load(Ordering::Acquire);
             while let Some(task) = queue.pop() {
-                task.run(&mut slot, &|| interrupt::requested() || queue.is_closed());
+                task.run(&mut slot, &cancelled, &is_stranded);
             }
         };
         self.threads.push(Builder::new().name(name).spawn(serve)?);
@@ -238,7 +250,7 @@ impl Drop for Supervisor {
 
 impl Task {
     /// Runs the job, unless nobody waits for it any more.
-    fn run(self, slot: &mut Slot, cancelled: &dyn Fn() -> bool) {
+    fn run(self, slot: &mut Slot, cancelled: &dyn Fn() -> bool, is_stranded: &AtomicBool) {
         let turns = Arc::clone(&self.turns);
         // A panic is caught below, so nobody poisons it; and there is nothing in it that could be half done.
         let is_alone = self.job.cell.suite.is_timed() || self.job.cell.takes_all_gpus();
@@ -252,14 +264,20 @@ impl Task {
         }
         let begin = Instant::now();
         // A defect of the supervisor costs one cell, not the run.
-        let outcome = catch_unwind(AssertUnwindSafe(|| slot.run(&self.job, cancelled))).unwrap_or_else(|panic| {
+        let ran = catch_unwind(AssertUnwindSafe(|| slot.run(&self.job, cancelled))).unwrap_or_else(|panic| {
             slot.discard_worker();
-            Some(Outcome::HarnessFailed { message: format!("the supervisor panicked: {}", panic_message(&*panic)) })
+            let message = format!("the supervisor panicked: {}", panic_message(&*panic));
+            Ran::Ended(Outcome::HarnessFailed { message })
         });
-        if let Some(outcome) = outcome {
-            let elapsed = begin.elapsed();
-            slot.exhibit(&self.job, &outcome, cancelled);
-            self.end(outcome, elapsed);
+        match ran {
+            Ran::Ended(outcome) => {
+                let elapsed = begin.elapsed();
+                slot.exhibit(&self.job, &outcome, cancelled);
+                self.end(outcome, elapsed);
+            }
+            Ran::Cancelled => {}
+            // Before the task is dropped, which may be the last that is waited for.
+            Ran::Stranded => is_stranded.store(true, Ordering::Release),
         }
     }
 

@@ -35,8 +35,9 @@ pub enum WorkerError {
 /// panic hook. Call it first thing in `main`, on the main thread.
 ///
 /// `execute` observes a cell; `digest` runs it plainly once; `exhibit` shows its inputs and runs nothing. Their errors say
-/// why that could not be done here.
+/// why that could not be done here. `is_stranded` says whether no cell can be executed any more.
 pub fn serve(
+    is_stranded: impl Fn() -> bool,
     execute: impl Fn(&Cell, &Attached) -> Result<Observation, String>,
     digest: impl Fn(&Cell, &Attached) -> Result<OutputHashes, String>,
     exhibit: impl Fn(&Cell, &Attached) -> Result<(), String>,
@@ -47,6 +48,7 @@ pub fn serve(
     loop {
         let response = match receive(&mut supervisor) {
             Ok(None) => return Ok(()),
+            Ok(Some(Request::Execute { .. })) if is_stranded() => Response::Stranded,
             Ok(Some(Request::Execute { cell, attached })) => {
                 limited(&cell, || match panics::catch(|| execute(&cell, &attached)) {
                     Ok(Ok(observation)) => Response::Observed(Box::new(observation)),

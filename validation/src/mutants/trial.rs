@@ -105,7 +105,7 @@ fn execute(supervisor: &Supervisor, cell: &Cell) -> Option<Outcome> {
     let outcome = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
     match execution {
         Execution::Complete => outcome,
-        Execution::Interrupted => None,
+        Execution::Interrupted | Execution::Stranded => None,
     }
 }
 

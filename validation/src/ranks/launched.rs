@@ -124,6 +124,11 @@ pub(crate) fn await_launched(device: Device) {
     let _ = LAUNCHED_ON.set(device);
 }
 
+/// Whether launched ranks were gathered, or waited for in vain.
+pub(crate) fn were_gathered() -> bool {
+    WERE_GATHERED.load(Ordering::Relaxed)
+}
+
 /// The ranks of a cell: those that were launched with this program, or new ones that run where this worker does.
 pub(crate) fn gather(
     device: Device,

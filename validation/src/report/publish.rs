@@ -78,6 +78,14 @@ pub fn publish(run: Run, asked: &Asked<'_>, execution: Execution) -> Result<Exit
             print_line(format_args!("INTERRUPTED: `--resume {}` finishes the rest", run.name()));
             Exit::Interrupted
         }
+        Execution::Stranded => {
+            print_line(terminal::conclusion(&summary, &shortfalls));
+            print_line(format_args!(
+                "the ranks are lost: start them again with `--resume {}` for the rest",
+                run.name()
+            ));
+            exit(&summary, &shortfalls)
+        }
         Execution::Complete if unrecorded > 0 => {
             return Err(Stop::RecordsLost { cells: unrecorded, run: run.name().to_owned() });
         }

@@ -21,7 +21,7 @@ mod witness;
 pub(crate) use backward_compat::{BACKWARD_COMPAT, golden_outputs};
 pub(crate) use device::{own_gpu_uuid, stopwatch, use_gpu, use_kernels};
 pub use execute::{digest, execute, exhibit};
-pub(crate) use multi_gpu::{BLOCK_LIMIT, MULTI_GPU, ROOT, RankWork, WORLD_LIMIT, dismiss_ranks};
+pub(crate) use multi_gpu::{BLOCK_LIMIT, MULTI_GPU, ROOT, RankWork, WORLD_LIMIT, are_ranks_lost, dismiss_ranks};
 pub use multi_gpu::{Joint, MultiGpuSettings, Task};
 pub(crate) use prepare::{Prepared, Unprepared, Wanted, prepare_wanted};
 pub use settings::{

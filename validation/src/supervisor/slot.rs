@@ -19,38 +19,54 @@ pub(super) struct Slot {
     launch: Launch,
     warm: Option<Process>,
     allowances: Allowances,
+    was_started: bool,
+}
+
+/// What came of a cell that a slot was to execute.
+pub(super) enum Ran {
+    /// It ended.
+    Ended(Outcome),
+    /// The run was cancelled before it ended.
+    Cancelled,
+    /// It did not begin: ranks that its worker needs are lost.
+    Stranded,
 }
 
 impl Slot {
     /// A slot whose first worker starts with its first cell.
     pub(super) const fn new(launch: Launch, allowances: Allowances) -> Self {
-        Self { launch, warm: None, allowances }
+        Self { launch, warm: None, allowances, was_started: false }
     }
 
-    /// Executes one cell; `None` if `cancelled` held before it ended.
-    pub(super) fn run(&mut self, job: &Job, cancelled: &dyn Fn() -> bool) -> Option<Outcome> {
+    /// Executes one cell, until it ends or `cancelled` holds.
+    pub(super) fn run(&mut self, job: &Job, cancelled: &dyn Fn() -> bool) -> Ran {
         let limits = job.cell.limits;
         let request = Request::Execute { cell: Box::new(job.cell.clone()), attached: job.attached.clone() };
         let frame = match encode(&request) {
             Ok(frame) => frame,
-            Err(error) => return Some(harness_failed(format!("the cell cannot be sent to a worker: {error}"))),
+            Err(error) => return Ran::Ended(harness_failed(format!("the cell cannot be sent to a worker: {error}"))),
         };
         // One that died or spoke between two cells is dropped, which kills what is left of its group.
         let warm = if limits.fresh_process { None } else { self.warm.take().filter(Process::is_idle) };
         let gathering = if warm.is_some() { Duration::ZERO } else { self.allowances.gathering };
+        // Those ranks ended with the worker that had gathered them.
+        if self.was_started && !gathering.is_zero() {
+            return Ran::Stranded;
+        }
+        self.was_started = true;
         let mut process = match warm.map_or_else(|| self.launch.start(), Ok) {
             Ok(process) => process,
             Err(error) => {
                 let program = self.launch.program.display();
-                return Some(harness_failed(format!("the worker program {program} cannot be started: {error}")));
+                return Ran::Ended(harness_failed(format!("the worker program {program} cannot be started: {error}")));
             }
         };
         let answer = process.exchange(&frame, Duration::from_millis(limits.deadline_ms) + gathering, cancelled);
-        let (outcome, survivor) = conclude(process, answer, limits.deadline_ms);
+        let (ran, survivor) = conclude(process, answer, limits.deadline_ms);
         if !limits.fresh_process {
             self.warm = survivor;
         }
-        outcome
+        ran
     }
 
     /// Has a new worker show the inputs of a cell, if an exhibit is wanted and the code under test kept its own worker from
@@ -99,15 +115,16 @@ fn shows_nothing(outcome: &Outcome) -> bool {
 }
 
 /// What an answer means, and the worker if it can be given another cell.
-fn conclude(process: Process, answer: Answer, deadline_ms: u64) -> (Option<Outcome>, Option<Process>) {
+fn conclude(process: Process, answer: Answer, deadline_ms: u64) -> (Ran, Option<Process>) {
     let outcome = match answer {
         Answer::Response(Response::Observed(observation)) => {
             let survivor = leaves_worker_sound(&observation).then_some(process);
-            return (Some(Outcome::Observed(observation)), survivor);
+            return (Ran::Ended(Outcome::Observed(observation)), survivor);
         }
         Answer::Response(Response::Refused(message)) => {
-            return (Some(Outcome::HarnessFailed { message }), Some(process));
+            return (Ran::Ended(Outcome::HarnessFailed { message }), Some(process));
         }
+        Answer::Response(Response::Stranded) => return (Ran::Stranded, Some(process)),
         Answer::Response(Response::Ready | Response::Digest(_) | Response::Exhibited) => {
             let tail = process.end().output_tail;
             harness_failed(format!("the worker answered another question than it was asked{}", quoted(&tail)))
@@ -118,9 +135,9 @@ fn conclude(process: Process, answer: Answer, deadline_ms: u64) -> (Option<Outco
             let tail = process.end().output_tail;
             harness_failed(format!("the worker broke the protocol: {violation}{}", quoted(&tail)))
         }
-        Answer::Cancelled => return (None, None),
+        Answer::Cancelled => return (Ran::Cancelled, None),
     };
-    (Some(outcome), None)
+    (Ran::Ended(outcome), None)
 }
 
 fn closed(process: Process) -> Outcome {

@@ -55,7 +55,7 @@ pub fn digest_in_fresh_process(
     match process.exchange(&frame, timeout, &|| false) {
         Answer::Response(Response::Digest(digest)) => Ok(digest),
         Answer::Response(Response::Refused(reason)) => Err(FreshProcessError::Refused(reason)),
-        Answer::Response(Response::Ready | Response::Observed(_) | Response::Exhibited) => {
+        Answer::Response(Response::Ready | Response::Observed(_) | Response::Exhibited | Response::Stranded) => {
             Err(FreshProcessError::Protocol("it answered another question".into()))
         }
         Answer::Closed => Err(FreshProcessError::Died(

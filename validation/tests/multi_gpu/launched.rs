@@ -79,8 +79,12 @@ fn a_rank_with_another_secret_is_turned_away_and_all_end() {
     let secrets = [Some(SECRET), Some("another secret of tests and of nothing")];
     let [leader, other] = run(&project, secrets, &["all_reduce_sum"]);
     assert_eq!((leader.code, other.code), (Some(1), Some(2)), "{}{}", leader.printed(), other.printed());
+    assert!(leader.stdout.contains(TO_BE_RESUMED), "{}", leader.printed());
     assert!(!leader.printed().contains(SECRET) && !other.printed().contains(secrets[1].unwrap()));
 }
+
+/// How a run ends that is left for new ranks to finish.
+const TO_BE_RESUMED: &str = "the ranks are lost: start them again with `--resume ";
 
 /// Two ranks with a run that takes seconds, of which a cell has passed: the leader, what it prints from then on, and the
 /// other one.
@@ -113,24 +117,26 @@ fn ranks_end_with_a_leader_that_is_killed_and_new_ones_finish_its_run() {
 }
 
 #[test]
-fn the_loss_of_a_launched_rank_is_named_and_costs_the_cells_that_follow() {
+fn the_loss_of_a_launched_rank_is_named_and_the_rest_is_left_for_others() {
     let project = Project::with_matrix(include_str!("matrix.yaml"));
     let (leader, lines, mut other) = in_the_middle(&project);
     other.kill().unwrap();
     other.wait().unwrap();
     // The leader would wait for somebody who reads.
-    lines.for_each(drop);
+    let printed: Vec<_> = lines.collect();
     let ended: Ended = leader.wait_with_output().unwrap().into();
     assert_eq!(ended.code, Some(1), "{}", ended.printed());
+    assert!(printed.last().unwrap().starts_with(TO_BE_RESUMED), "{printed:?}");
 
     let records = project.records();
-    let mut left = records.iter().skip_while(|record| record.verdict == Verdict::Pass);
-    let lost = left.next().unwrap();
+    let (lost, passed) = records.split_last().unwrap();
     assert!(format!("{:?}", lost.verdict).contains("rank 1"), "{lost:?}");
-    for record in left {
-        let Verdict::Error { message } = &record.verdict else { panic!("{record:?}") };
-        assert!(message.contains("lost with an earlier cell"), "{message}");
-    }
+    assert!(passed.len() < 683 && passed.iter().all(|record| record.verdict == Verdict::Pass), "{}", passed.len());
+
+    let [leader, other] = run(&project, [Some(SECRET); 2], &["--profile", "long", "--resume=latest"]);
+    // The one that failed stays what it is.
+    assert_eq!((leader.code, other.code), (Some(1), Some(0)), "{}{}", leader.printed(), other.printed());
+    assert!(leader.stdout.contains("FAILED: 683 passed, 1 failed, 0 skipped"), "{}", leader.printed());
 }
 
 #[test]

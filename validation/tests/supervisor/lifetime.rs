@@ -48,6 +48,7 @@ pub(crate) fn supervise() -> ExitCode {
     match execution {
         Execution::Complete => ExitCode::SUCCESS,
         Execution::Interrupted => ExitCode::from(100 + ended.into_inner() as u8),
+        Execution::Stranded => unreachable!("nobody launched ranks"),
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) const ENDLESS: Duration = Duration::from_secs(600);
 
 pub(crate) fn serve() -> ExitCode {
     let execute = |cell: &Cell, attached: &Attached| Ok(execute(cell, attached));
-    match worker::serve(execute, digest, |_, _| Ok(())) {
+    match worker::serve(|| false, execute, digest, |_, _| Ok(())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

@@ -73,6 +73,11 @@ fn with_world<T>(
     Ok(result)
 }
 
+/// Whether ranks that a launcher started were gathered, and are not kept for another cell: nobody can start them again.
+pub(crate) fn are_ranks_lost() -> bool {
+    launched::were_gathered() && WARM.with_borrow(Option::is_none)
+}
+
 /// Tells ranks that are kept for another cell that there is none, and waits until they have heard it.
 pub(crate) fn dismiss_ranks() {
     drop(WARM.take());

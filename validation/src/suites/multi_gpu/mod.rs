@@ -15,8 +15,8 @@ mod sharded;
 mod training;
 mod work;
 
-pub(crate) use leader::dismiss_ranks;
 pub(super) use leader::observe;
+pub(crate) use leader::{are_ranks_lost, dismiss_ranks};
 pub(crate) use settings::{BLOCK_LIMIT, MULTI_GPU, ROOT, WORLD_LIMIT};
 pub use settings::{Joint, MultiGpuSettings, Task};
 pub(crate) use work::RankWork;
