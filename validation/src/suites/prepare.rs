@@ -49,15 +49,17 @@ pub(crate) struct Wanted<'a> {
     pub(crate) seed: Seed,
 }
 
+impl<'a> Wanted<'a> {
+    /// What a cell wants.
+    pub(crate) fn of(cell: &'a Cell) -> Self {
+        let Cell { operator, dtype, parameters, input, seed, .. } = cell;
+        Self { operator, dtype: *dtype, parameters, input, seed: *seed }
+    }
+}
+
 /// Makes the problem of a cell and generates or reads its inputs.
 pub(super) fn prepare(registry: &Registry, cell: &Cell, attached: &Attached) -> Result<Prepared, Unprepared> {
-    let wanted = Wanted {
-        operator: &cell.operator,
-        dtype: cell.dtype,
-        parameters: &cell.parameters,
-        input: &cell.input,
-        seed: cell.seed,
-    };
+    let wanted = Wanted::of(cell);
     match (&attached.inputs, &attached.golden, &cell.input) {
         (Some(given), _, _) => prepare_given(registry, &wanted, given, cell.limits),
         (None, Some(path), Input::Golden(golden)) => backward_compat::prepare(registry, &wanted, golden, path),

@@ -34,16 +34,10 @@ pub(super) fn perform<C: Communicator>(
     task: &ShardedTask,
 ) -> Result<Gathered, WorkError> {
     let ShardedTask { cell, partition } = task;
-    let wanted = Wanted {
-        operator: &cell.operator,
-        dtype: cell.dtype,
-        parameters: &cell.parameters,
-        input: &cell.input,
-        seed: cell.seed,
-    };
     // Every rank makes all inputs: they are the seed's.
-    let prepared =
-        prepare_wanted(registry, &wanted, None).map_err(Unprepared::into_message).map_err(WorkError::Failed)?;
+    let prepared = prepare_wanted(registry, &Wanted::of(cell), None)
+        .map_err(Unprepared::into_message)
+        .map_err(WorkError::Failed)?;
     let operator = registry
         .get(&cell.operator)
         .ok_or_else(|| WorkError::Failed(format!("this program knows no operator `{}`", cell.operator)))?;
