@@ -74,9 +74,6 @@ pub enum WorldError {
         /// How many there are.
         launched: usize,
     },
-    /// The ranks that a launcher started were not complete, or have ended.
-    #[error("the ranks that the launcher started were lost with an earlier cell, and only it could start them again")]
-    Spent,
     /// Which rank the leader is among those of its launcher is not known.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),

@@ -143,9 +143,8 @@ pub(crate) fn gather(
     if (launched_on, place.world) != (device, world) {
         return Err(WorldError::NotLaunched { device, world, launched_on, launched: place.world });
     }
-    if WERE_GATHERED.swap(true, Ordering::Relaxed) {
-        return Err(WorldError::Spent);
-    }
+    // Once: no cell is begun that would need them again (`Response::Stranded`).
+    WERE_GATHERED.store(true, Ordering::Relaxed);
     let Master { host, port } = place.rendezvous()?;
     let secret = Secret::of_environment()?;
     World::of_launched((listening_host(host, addresses), *port), secret, device, world, deadlines)

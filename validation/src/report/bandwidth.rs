@@ -2,13 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::grid::Grid;
-use crate::{
-    evidence::Record,
-    observation::{MultiGpuFacts, Observation, Outcome},
-    suites::{Joint, SuiteSettings},
-    verdict::Verdict,
-};
+use super::{grid::Grid, joint::passed};
+use crate::{evidence::Record, observation::MultiGpuFacts, suites::Joint};
 
 /// What is timed: a collective on blocks of a size.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,13 +32,7 @@ pub fn bandwidths<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap
 }
 
 fn bandwidth(record: &Record) -> Option<(TimedKey, usize, f64)> {
-    let Some(Outcome::Observed(observation)) = &record.outcome else { return None };
-    let (Observation::MultiGpu(facts), SuiteSettings::MultiGpu(settings), Verdict::Pass) =
-        (&**observation, &record.cell.suite, &record.verdict)
-    else {
-        return None;
-    };
-    let (MultiGpuFacts::Collective(facts), Joint { world, task }) = (&**facts, settings.joint?) else { return None };
+    let (MultiGpuFacts::Collective(facts), Joint { world, task }) = passed(record)? else { return None };
     let block = task.block()?;
     let key = TimedKey {
         collective: record.cell.operator.clone(),

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::grid::Grid;
+use super::{grid::Grid, joint::passed};
 use crate::{
     evidence::Record,
-    observation::{MultiGpuFacts, Observation, Outcome},
-    suites::{Joint, SuiteSettings, Task},
-    verdict::Verdict,
+    observation::MultiGpuFacts,
+    suites::{Joint, Task},
 };
 
 /// What befalls a rank: the fault's name, and `cpu` or `cuda`.
@@ -35,14 +34,7 @@ pub fn losses<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap<Los
 }
 
 fn slowest(record: &Record) -> Option<(LossKey, usize, f64)> {
-    let Some(Outcome::Observed(observation)) = &record.outcome else { return None };
-    let (Observation::MultiGpu(facts), SuiteSettings::MultiGpu(settings), Verdict::Pass) =
-        (&**observation, &record.cell.suite, &record.verdict)
-    else {
-        return None;
-    };
-    let (MultiGpuFacts::Fault(facts), Joint { world, task: Task::Fault { fault, .. } }) = (&**facts, settings.joint?)
-    else {
+    let (MultiGpuFacts::Fault(facts), Joint { world, task: Task::Fault { fault, .. } }) = passed(record)? else {
         return None;
     };
     let seconds = facts.survivors.iter().map(|survivor| survivor.seconds).reduce(f64::max)?;

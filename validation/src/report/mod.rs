@@ -5,6 +5,7 @@ pub mod bandwidth;
 pub mod chart;
 mod findings;
 pub mod grid;
+mod joint;
 pub mod junit;
 pub mod ladder;
 pub mod launches;
@@ -12,6 +13,7 @@ pub mod losses;
 pub mod markdown;
 pub mod numbers;
 mod output;
+
 pub mod performance;
 pub mod progress;
 mod publish;
