@@ -13,7 +13,6 @@ pub mod losses;
 pub mod markdown;
 pub mod numbers;
 mod output;
-
 pub mod performance;
 pub mod progress;
 mod publish;
