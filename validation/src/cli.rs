@@ -209,6 +209,10 @@ pub struct GateArguments {
     /// Slow this program down by a fraction, such as 0.03, to see that the comparison notices.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = fraction, requires = "against")]
     pub handicap: f64,
+    /// Alarm at slow-downs by more than this fraction, and call a cell well once three times as much is excluded; by
+    /// default 0.01. More is decided sooner, and on machines where 1 % cannot be told.
+    #[arg(long, value_name = "FRACTION", value_parser = margin, requires = "against")]
+    pub margin: Option<f64>,
     /// Compare only this series of calls: cold, hot, stream or graph; may be repeated.
     #[arg(long, value_name = "NAME", requires = "against")]
     pub series: Vec<Series>,
@@ -223,6 +227,11 @@ fn fraction(text: &str) -> Result<f64, String> {
         Ok(fraction) if (0.0..=100.0).contains(&fraction) => Ok(fraction),
         Ok(_) | Err(_) => Err("a fraction is a number from 0 to 100, such as 0.03 for 3 %".to_owned()),
     }
+}
+
+/// A slow-down that may be told from none.
+fn margin(text: &str) -> Result<f64, String> {
+    fraction(text).and_then(|margin| if margin > 0.0 { Ok(margin) } else { Err("a margin is above 0".to_owned()) })
 }
 
 /// What is timed, or rendered of what was.

@@ -46,16 +46,15 @@ pub(crate) fn command(registry: &Registry, ask: &Ask, against: &str, asked: &Gat
     let matrix_hash = Selection::new(profile, evidence::Filters::default(), matrix.text().as_bytes()).matrix_hash;
     let here = env::current_dir()?;
     let baseline = Baseline::find(against, &here, &locations.output, &matrix_hash).map_err(GateError::from)?;
-    let design = Design::default();
-    let comparison = Comparison {
-        programs: programs(&baseline, asked.handicap),
-        design: match asked.rounds {
-            Some(rounds) => design.with_one_look(rounds as usize),
-            None => design,
-        },
-        cells: &cells,
-        series: &asked.series,
-    };
+    let mut design = Design::default();
+    if let Some(margin) = asked.margin {
+        design = design.with_margin(margin);
+    }
+    if let Some(rounds) = asked.rounds {
+        design = design.with_one_look(rounds as usize);
+    }
+    let comparison =
+        Comparison { programs: programs(&baseline, asked.handicap), design, cells: &cells, series: &asked.series };
     let shown = Shown::new();
     let record = run(&comparison, against, asked.handicap, &mut |progress| shown.show(progress))?;
     shown.finish();

@@ -61,6 +61,11 @@ impl Default for Design {
 }
 
 impl Design {
+    /// This design with an alarm beyond another slow-down, and with a resolution that is coarser or finer by as much.
+    pub fn with_margin(self, margin: f64) -> Self {
+        Self { margin, resolution: self.resolution * (margin / self.margin), ..self }
+    }
+
     /// This design with one look, after `rounds` rounds on any device.
     pub fn with_one_look(self, rounds: usize) -> Self {
         Self { cpu_rounds: vec![rounds], cuda_rounds: vec![rounds], ..self }

@@ -35,22 +35,24 @@ pub fn text(record: &GateRecord) -> String {
     let regressions = count(&|decision| decision == Decision::Regression);
     let ambiguous = count(&|decision| matches!(decision, Decision::Ambiguous(_)));
     let units = record.units.len();
-    let (margin, resolution) = (100.0 * record.design.margin, 100.0 * record.design.resolution);
+    let (margin, resolution) = (percent(record.design.margin), percent(record.design.resolution));
     let _ = match record.conclusion {
         Conclusion::Regression => {
-            write!(
-                text,
-                "REGRESSION: {regressions} of {units} are slower by more than {margin} %, {ambiguous} ambiguous"
-            )
+            write!(text, "REGRESSION: {regressions} of {units} are slower by more than {margin}, {ambiguous} ambiguous")
         }
         Conclusion::Ambiguous => write!(
             text,
-            "AMBIGUOUS: nothing is slower by more than {margin} % for certain, but of {ambiguous} of {units} a slow-down of \
-             {resolution} % cannot be excluded; measure again when the machine is quiet"
+            "AMBIGUOUS: nothing is slower by more than {margin} for certain, but of {ambiguous} of {units} a slow-down of \
+             {resolution} cannot be excluded; measure again when the machine is quiet"
         ),
-        Conclusion::NoRegression => write!(text, "NO REGRESSION: none of {units} is slower by {resolution} % or more"),
+        Conclusion::NoRegression => write!(text, "NO REGRESSION: none of {units} is slower by {resolution} or more"),
     };
     text
+}
+
+/// A fraction as people write it; four digits behind the point are more than any measurement has.
+fn percent(fraction: f64) -> String {
+    format!("{} %", (1e6 * fraction).round() / 1e4)
 }
 
 /// A ratio as people write a change.
