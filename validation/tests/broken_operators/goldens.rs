@@ -16,10 +16,13 @@ const MATRIX: &str = include_str!("matrix.yaml");
 
 /// What the matrix of defects gets in addition: goldens to be written, and a profile that reproduces them.
 const SUITE: &str = "suites:
-  backward_compat: {write: {problems: [only], distributions: [uniform]}, releases: {}}
+  backward_compat: {write: {problems: [only, endless], distributions: [uniform]}, releases: {}}
 ";
 const PROFILE: &str = "profiles:
-  goldens: {description: All goldens., select: [{suites: [backward_compat], devices: [cpu], goldens: all}]}
+  goldens:
+    description: All goldens.
+    set: {deadline_s: 4}
+    select: [{suites: [backward_compat], devices: [cpu], goldens: all}]
 ";
 
 /// The harness in a folder.
