@@ -94,7 +94,8 @@
 
 /*
  * What a subject says of itself. rc_subject_describe is given it zeroed but for `size`, the bytes that the
- * harness knows, and may not write beyond them. RC_SUBJECT below writes such a function.
+ * harness knows, and may not write beyond them. At the end of this header, RC_DESCRIBE fills what every
+ * description has, and RC_SUBJECT writes the whole function.
  */
 struct rc_subject_info {
     uint64_t size;
@@ -169,7 +170,7 @@ struct rc_fuse_args {
 struct rc_voxelize_args {
     struct rc_call call;
     uint32_t mode;         /* RC_VOXEL_* */
-    uint32_t dtype;        /* of features */
+    uint32_t dtype;        /* of features; without meaning for count and occupancy */
     int64_t point_count;   /* 0 to 2^31 - 1 */
     int64_t feature_count; /* 0 for count and occupancy, else 1 or more */
     int64_t grid[3];       /* X, Y, Z; x is slowest in memory; each from 1 to 2^31 - 1 */
@@ -178,7 +179,7 @@ struct rc_voxelize_args {
     const float *points;   /* any bits: points that are not finite are dropped */
     const void *features;
     void *voxels;
-    int64_t *dropped; /* one number: how many points lie in no voxel */
+    int64_t *dropped; /* one number, to be written, not added to: how many points lie in no voxel */
 };
 
 /* What a subject exports. Leave out the launchers that it does not have. */
@@ -188,8 +189,8 @@ RC_EXPORT int rc_fuse(const struct rc_fuse_args *args, void *stream);
 RC_EXPORT int rc_voxelize(const struct rc_voxelize_args *args, void *stream);
 
 /*
- * Optional: bytes of workspace for a call of these extents. All pointers but `streams` are null. Without it
- * there are 0.
+ * Optional: bytes of workspace for a call of these extents. All pointers but `streams` are null, all numbers
+ * are those of the call. Without it there are 0.
  */
 RC_EXPORT uint64_t rc_resample_workspace_bytes(const struct rc_resample_args *args);
 RC_EXPORT uint64_t rc_fuse_workspace_bytes(const struct rc_fuse_args *args);

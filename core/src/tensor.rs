@@ -55,7 +55,7 @@ impl TensorSpec {
 
 /// A byte outside the payload that was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("`{tensor}`: a byte {distance} bytes {side} the payload was overwritten")]
+#[error("`{tensor}`: byte {distance} {side} the payload was overwritten")]
 pub struct GuardViolation {
     /// The tensor whose guard was disturbed.
     pub tensor: String,

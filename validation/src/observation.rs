@@ -6,7 +6,10 @@ mod launches;
 pub use golden::GoldenFacts;
 pub use launches::LaunchFacts;
 
-use robocache_core::{compare::Comparison, tensor::GuardViolation};
+use robocache_core::{
+    compare::{Comparison, Difference},
+    tensor::GuardViolation,
+};
 use serde::{Deserialize, Serialize};
 
 mod performance;
@@ -168,7 +171,10 @@ impl RungFacts {
     /// What is wrong, one sentence each.
     pub fn defects(&self) -> Vec<String> {
         let run = self.broken_run.map(|run| format!("run {run} differs"));
-        let differences = self.differences.iter().map(Comparison::to_string);
+        let differences = self.differences.iter().map(|comparison| match &comparison.first {
+            Some(first) if is_poison(first) => format!("{comparison}, as if it was not written"),
+            Some(_) | None => comparison.to_string(),
+        });
         let hashes = self.differing_hashes.iter().map(|output| format!("`{output}` has another hash"));
         run.into_iter()
             .chain(differences)
@@ -190,7 +196,7 @@ impl AccuracyFacts {
         let unwritten = self.unwritten.iter().map(|comparison| format!("not always written: {comparison}"));
         let counterexample = self.counterexample.iter().map(|counterexample| {
             let Counterexample { problem, distribution, description } = &**counterexample;
-            format!("smallest failing problem {problem} {distribution}: {description}")
+            format!("of its random problems, the smallest that fails is {problem} {distribution}: {description}")
         });
         outputs
             .chain(unwritten)
@@ -198,6 +204,12 @@ impl AccuracyFacts {
             .chain(counterexample)
             .collect()
     }
+}
+
+/// Whether both elements are what outputs are filled with before a call: 0x00 in one run, 0xFF in another.
+fn is_poison(difference: &Difference) -> bool {
+    let all = |bits: &str, digit: u8| bits.bytes().skip("0x".len()).all(|found| found.eq_ignore_ascii_case(&digit));
+    all(&difference.expected_bits, b'0') && all(&difference.actual_bits, b'F')
 }
 
 fn disturbances(guard: Option<&GuardViolation>, input: Option<&String>) -> impl Iterator<Item = String> {

@@ -252,7 +252,7 @@ mod tests {
         let broken = RungFacts { guard_violation: Some(guard), ..rung("threads_3") };
         let verdict = judge(&cell(Expectation::Accepted), &determinism(vec![rung("first_run"), broken]));
         let Verdict::Fail { reason } = verdict else { panic!("{verdict:?}") };
-        assert_eq!(reason, "broken at rung threads_3: `y`: a byte 1 bytes after the payload was overwritten");
+        assert_eq!(reason, "broken at rung threads_3: `y`: byte 1 after the payload was overwritten");
     }
 
     #[test]

@@ -22,7 +22,8 @@ impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { index, expected_bits, actual_bits, expected, actual, ulps, fraction_of_bound, .. } = self;
         write!(formatter, "{index:?}: expected {expected} ({expected_bits}), got {actual} ({actual_bits})")?;
-        if let Some(ulps) = ulps {
+        // The distance of integers is plain, and they alone are written without a point or an exponent.
+        if let Some(ulps) = ulps.filter(|_| expected.parse::<i64>().is_err()) {
             write!(formatter, ", {ulps} ULPs apart")?;
         }
         match fraction_of_bound {

@@ -30,6 +30,7 @@ use crate::{
     kernels,
     machine::Machine,
     report::{print_line, terminal},
+    shell::{quoted, this_program},
     subject,
     suites::SuiteSettings,
     supervisor::interrupt,
@@ -109,11 +110,13 @@ pub(crate) fn minimize_bundle(registry: &Registry, arguments: &MinimizeArguments
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let cell = best.manifest.cell.name.clone();
     let problem = best.manifest.replay.clone();
+    let verdict = best.manifest.verdict.clone();
     let bytes = fitted(best, path)?;
     let written = store(folder, &format!("{cell}.minimal"), &bytes)?;
     print_line(format_args!("{cell}"));
     relations.iter().for_each(print_line);
     print_line(format_args!("  fails: {now}"));
+    print_line(format_args!("  now:   {}", terminal::judgement(&verdict)));
     print_line(format_args!(
         "  at:    {} ({} smaller problems in {} attempts)",
         operator.problem(problem.dtype, &problem.parameters).map_or_else(|_| String::new(), |problem| problem.name()),
@@ -121,8 +124,20 @@ pub(crate) fn minimize_bundle(registry: &Registry, arguments: &MinimizeArguments
         tried.attempts
     ));
     print_line(format_args!("  size:  {size_before} bytes before, {} bytes now", bytes.len()));
+    print_line(format_args!("  replay: {}", repro_command(&arguments.replay, &written)));
     print_line(written.display());
     Ok(Exit::Passed)
+}
+
+/// The command line that replays another bundle with the same library or kernels.
+fn repro_command(arguments: &ReplayArguments, bundle: &Path) -> String {
+    let mut command = format!("{} repro {}", this_program(), quoted(&bundle.to_string_lossy()));
+    for (option, path) in [("--subject", &arguments.subject), ("--kernels", &arguments.kernels)] {
+        if let Some(path) = path {
+            command += &format!(" {option} {}", quoted(&path.to_string_lossy()));
+        }
+    }
+    command
 }
 
 /// `validation postmortem`: drafts a document, unless there is one.

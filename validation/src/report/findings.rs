@@ -1,11 +1,12 @@
-//! The tables of what suites found besides verdicts.
+//! The tables of what a run found besides verdicts.
 
-use super::{bandwidth, grid::Grid, ladder, launches, losses, performance};
+use super::{bandwidth, grid::Grid, ladder, launches, losses, pattern, performance};
 use crate::evidence::Record;
 
-/// A table for each suite that has one of these records, with its heading.
+/// What failures have in common, if anything, and a table for each suite that has one of these records; with headings.
 pub(super) fn findings(records: &[Record]) -> impl Iterator<Item = (&'static str, Grid)> {
     [
+        ("Pattern of the failures", pattern::table(&pattern::patterns(records))),
         ("Repetitions", ladder::table(&ladder::rungs(records))),
         ("Launches", launches::table(&launches::calls(records))),
         ("Bus bandwidth", bandwidth::table(&bandwidth::bandwidths(records))),

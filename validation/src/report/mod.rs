@@ -13,6 +13,7 @@ pub mod losses;
 pub mod markdown;
 pub mod numbers;
 mod output;
+pub mod pattern;
 pub mod performance;
 pub mod progress;
 mod publish;

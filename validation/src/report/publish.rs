@@ -105,7 +105,7 @@ fn print_failures(environment: &Environment, folder: &Path, records: &[Record]) 
     }
 }
 
-/// Prints the tables of what suites found besides verdicts.
+/// Prints the tables of what was found besides verdicts.
 fn print_findings(records: &[Record]) {
     for (_, table) in findings(records) {
         print_line(format_args!("\n{}", table.framed()));

@@ -76,6 +76,8 @@ fn a_bundle_of_a_recording_is_replayed_and_minimised_without_it() {
         let minimal =
             fs::read_dir(elsewhere.path().join(format!("minimal-{number}"))).unwrap().next().unwrap().unwrap();
         let minimal = minimal.path();
+        let replay = format!(" repro minimal-{number}/{}", minimal.file_name().unwrap().to_string_lossy());
+        assert!(printed.contains("  now:   fail ") && printed.contains(&replay), "{printed}");
         assert_eq!(run(&["repro", minimal.to_str().unwrap()]).0, Some(1));
         let read = bundle::read(&minimal).unwrap();
         assert!(read.of_role(Role::Input).all(|held| held.entry.stored), "{printed}");

@@ -7,6 +7,7 @@ use jiff::civil::date;
 use robocache_core::{
     census::{CallCensus, Census, GraphCensus, KernelLaunch},
     compare::{Comparison, UlpHistogram},
+    parameters::Value,
 };
 use validation::{
     cell::Device,
@@ -15,6 +16,7 @@ use validation::{
     plan::SkipReason,
     report::{
         approvals, ladder, launches, markdown,
+        pattern::{self, Pattern, Share, patterns},
         summary::Summary,
         terminal::{cell_line, conclusion, failure, skips, table},
     },
@@ -246,4 +248,48 @@ fn calls_of_equal_counts_are_one_row() {
     ];
     insta::assert_snapshot!(launches::table(&launches::calls(&records)).unwrap().framed());
     assert_eq!(launches::table(&launches::calls(&[accurate("n8000", 0.5, 100)])), None);
+}
+
+/// `failing` of so many cells of each dtype, distribution and mode.
+fn cells_of(traits: [(&str, &str, &str, u64, u64); 4]) -> Vec<Record> {
+    let cells = traits.into_iter().flat_map(|(dtype, input, mode, failing, all)| {
+        (0..all).map(move |number| {
+            let reason = "wrong".to_owned();
+            let verdict = if number < failing { Verdict::Fail { reason } } else { Verdict::Pass };
+            let mut record = record("n1", verdict);
+            record.cell.name = format!("determinism::voxelize::cpu::{dtype}::n{number}_{mode}::{input}");
+            record.cell.parameters.set("mode", Value::Word(mode.to_owned()));
+            record
+        })
+    });
+    cells.collect()
+}
+
+#[test]
+fn what_failures_alone_have_in_common_is_said() {
+    let records = cells_of([
+        ("f32", "uniform", "mean", 0, 9),
+        ("f32", "duplicated_points", "mean", 0, 5),
+        ("f32", "duplicated_points", "max", 4, 5),
+        ("f16", "clustered_points", "max", 2, 7),
+    ]);
+    let pattern = |of: &str, failing: &[(&str, u64, u64)], others| Pattern {
+        of: of.to_owned(),
+        failing: failing
+            .iter()
+            .map(|&(value, failed, executed)| (value.to_owned(), Share { failed, executed }))
+            .collect(),
+        others,
+    };
+    // Both dtypes have failures, all cells are of one suite, operator and device, and problems are too many.
+    let found = patterns(&records);
+    let inputs = pattern("input", &[("clustered_points", 2, 7), ("duplicated_points", 4, 10)], 1);
+    assert_eq!(found, [pattern("mode", &[("max", 6, 12)], 1), inputs]);
+    insta::assert_snapshot!(pattern::table(&found).unwrap().framed());
+}
+
+#[test]
+fn few_failures_are_no_pattern() {
+    assert_eq!(patterns(&cells_of([("f32", "uniform", "mean", 2, 9); 4])[..9]), []);
+    assert_eq!(patterns(&every_verdict()), [], "each has another problem");
 }

@@ -67,12 +67,12 @@ fn a_hang_ends_at_the_deadline() {
 
 #[test]
 fn a_write_behind_an_output_is_found_and_placed() {
-    fails_saying("writes_past_end", &["`y`: a byte 1 bytes after the payload was overwritten"]);
+    fails_saying("writes_past_end", &["`y`: byte 1 after the payload was overwritten"]);
 }
 
 #[test]
 fn a_write_behind_the_workspace_is_found_too() {
-    fails_saying("overruns_workspace", &["`workspace`: a byte 1 bytes after the payload was overwritten"]);
+    fails_saying("overruns_workspace", &["`workspace`: byte 1 after the payload was overwritten"]);
 }
 
 #[test]
