@@ -1,5 +1,8 @@
 //! The program at its boundary: arguments in; exit status, output and evidence out.
 
+#[path = "../subject/compile.rs"]
+#[allow(dead_code, reason = "the program `subject` uses all of it, this one a part")]
+mod compile;
 #[path = "../evidence/fixture.rs"]
 #[allow(dead_code, reason = "the program `evidence` uses all of it, this one a part")]
 mod fixture;
