@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use robocache_core::parameters::Value;
 
 use super::grid::Grid;
-use crate::{cell::Cell, evidence::Record, verdict::Verdict};
+use crate::{
+    evidence::Record,
+    observation::{Counterexample, Observation, Outcome},
+    verdict::Verdict,
+};
 
 /// Fewer failures have something in common by chance.
 const LEAST_FAILURES: u64 = 3;
@@ -40,14 +44,14 @@ pub struct Pattern {
 pub fn patterns<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Pattern> {
     let mut failures = 0;
     let mut shares: BTreeMap<(usize, String), BTreeMap<String, Share>> = BTreeMap::new();
-    for Record { cell, verdict, .. } in records {
-        let failed = match verdict {
+    for record in records {
+        let failed = match record.verdict {
             Verdict::Skip { .. } => continue,
             Verdict::Pass => 0,
             Verdict::Fail { .. } | Verdict::Timeout { .. } | Verdict::Crash { .. } | Verdict::Error { .. } => 1,
         };
         failures += failed;
-        for (of, value) in traits(cell) {
+        for (of, value) in traits(record) {
             let share = shares.entry(of).or_default().entry(value).or_default();
             share.executed += 1;
             share.failed += failed;
@@ -70,14 +74,26 @@ pub fn patterns<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Patter
     patterns
 }
 
-/// The traits of a cell with their places and values: the parts of its name, and arguments that are one of a few words.
-fn traits(cell: &Cell) -> impl Iterator<Item = ((usize, String), String)> {
-    let parts = PARTS.into_iter().enumerate().zip(cell.name.split("::"));
+/// What an executed cell has, with places: the parts of its name, and arguments that are one of a few words. A cell that only
+/// a random problem failed has that problem and its input instead of its own, which are right.
+fn traits(record: &Record) -> Vec<((usize, String), String)> {
+    let cell = &record.cell;
+    let mut parts: Vec<&str> = cell.name.split("::").take(PARTS.len()).collect();
+    if let (Some(counterexample), [_, _, _, _, problem, input]) = (counterexample(record), &mut *parts) {
+        (*problem, *input) = (&counterexample.problem, &counterexample.distribution);
+    }
+    let parts = PARTS.into_iter().enumerate().zip(parts);
     let words = cell.parameters.iter().filter_map(|(of, value)| match value {
         Value::Word(word) => Some(((PARTS.len(), of), word.as_str())),
         Value::Integer(_) | Value::Number(_) | Value::List(_) => None,
     });
-    parts.chain(words).map(|((place, of), value)| ((place, of.to_owned()), value.to_owned()))
+    parts.chain(words).map(|((place, of), value)| ((place, of.to_owned()), value.to_owned())).collect()
+}
+
+fn counterexample(record: &Record) -> Option<&Counterexample> {
+    let Some(Outcome::Observed(observation)) = &record.outcome else { return None };
+    let Observation::Accuracy(facts) = &**observation else { return None };
+    facts.counterexample.as_deref()
 }
 
 /// The table of patterns; `None` if there are none.

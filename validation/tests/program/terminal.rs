@@ -12,7 +12,7 @@ use robocache_core::{
 use validation::{
     cell::Device,
     evidence::{Environment, Fact, Record},
-    observation::{AccuracyFacts, GoldenFacts, LaunchFacts, Observation, Outcome, RungFacts},
+    observation::{AccuracyFacts, Counterexample, GoldenFacts, LaunchFacts, Observation, Outcome, RungFacts},
     plan::SkipReason,
     report::{
         approvals, ladder, launches, markdown,
@@ -286,6 +286,37 @@ fn what_failures_alone_have_in_common_is_said() {
     let inputs = pattern("input", &[("clustered_points", 2, 7), ("duplicated_points", 4, 10)], 1);
     assert_eq!(found, [pattern("mode", &[("max", 6, 12)], 1), inputs]);
     insta::assert_snapshot!(pattern::table(&found).unwrap().framed());
+}
+
+/// What failed is not the cell's own problem.
+#[test]
+fn a_random_problem_that_failed_counts_with_its_own_input() {
+    let mut records = cells_of([
+        ("f32", "uniform", "mean", 0, 5),
+        ("f32", "duplicated_points", "mean", 5, 5),
+        ("f32", "uniform", "mean", 2, 6),
+        ("f32", "clustered_points", "mean", 0, 3),
+    ]);
+    let is_uniform = |record: &&mut Record| record.cell.name.ends_with("uniform") && record.verdict != Verdict::Pass;
+    for record in records.iter_mut().filter(is_uniform) {
+        let counterexample = Counterexample {
+            problem: "n1".to_owned(),
+            distribution: "duplicated_points".to_owned(),
+            description: "wrong".to_owned(),
+        };
+        let facts = AccuracyFacts {
+            outputs: Vec::new(),
+            exact: true,
+            unwritten: Vec::new(),
+            guard_violation: None,
+            mutated_input: None,
+            random_problems: 16,
+            counterexample: Some(Box::new(counterexample)),
+        };
+        record.outcome = Some(Outcome::Observed(Box::new(Observation::Accuracy(Box::new(facts)))));
+    }
+    let share = ("duplicated_points".to_owned(), Share { failed: 7, executed: 7 });
+    assert_eq!(patterns(&records), [Pattern { of: "input".to_owned(), failing: vec![share], others: 2 }]);
 }
 
 #[test]
