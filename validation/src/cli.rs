@@ -144,6 +144,13 @@ pub struct WorkerArguments {
     pub launched: Option<Device>,
 }
 
+impl WorkerArguments {
+    /// BLAKE3 of what takes the place of operators or kernels of the program, in hexadecimal; `None` if nothing does.
+    pub(crate) fn replacement(&self) -> Option<&str> {
+        self.subject_hash.as_deref().or(self.kernels_hash.as_deref())
+    }
+}
+
 /// What a rank runs on, and what it runs. Which rank it is, and where its leader listens, say the variables of its launcher.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RankArguments {
@@ -284,7 +291,7 @@ pub struct RunArguments {
     ///
     /// Start it with the same arguments as every rank. Rank 0 leads and leaves the evidence. All need one secret in
     /// ROBOCACHE_RENDEZVOUS_SECRET; docs/many_machines.md says how they find each other.
-    #[arg(long, value_name = "DEVICE", value_parser = device, conflicts_with_all = ["subject", "shard", "list"])]
+    #[arg(long, value_name = "DEVICE", value_parser = device, conflicts_with_all = ["shard", "list"])]
     pub launched: Option<Device>,
     /// The arguments of every Rust test program.
     #[command(flatten)]

@@ -20,7 +20,7 @@ pub(crate) fn read(path: &Path) -> Result<KernelFile, UnusableKernels> {
     Ok(KernelFile::read(path)?)
 }
 
-/// The arguments with which a worker loads the file, behind its others.
+/// The arguments with which a worker loads the file, if there is one.
 pub(crate) fn worker_arguments(file: Option<&KernelFile>) -> Vec<OsString> {
     file.map_or_else(Vec::new, |file| {
         vec!["--kernels".into(), file.path().into(), "--kernels-hash".into(), file.hash().into()]

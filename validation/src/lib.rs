@@ -113,7 +113,8 @@ pub fn validate(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
         (arguments, kernels.as_ref()),
         selected.len(),
     )?;
-    let mut workers = subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref());
+    let mut workers = vec!["worker".into()];
+    workers.extend(subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref()));
     workers.extend(kernels::worker_arguments(kernels.as_ref()));
     workers.extend(machine.launched.iter().flat_map(Launched::worker_arguments));
     let supervisor = execution::start_supervisor(&machine, *kind, &arguments.selection, workers)?;

@@ -124,10 +124,14 @@ fn start(registry: &Registry, cli: Cli, default_profile: &str, empty_selection: 
 fn take_part(registry: &Registry, ask: &Ask) -> Result<Exit, Stop> {
     let Some(device) = ask.arguments.launched else { return validate(registry, ask) };
     ask.arguments.check()?;
+    let library = ask.arguments.subject.as_deref();
+    let subject = library.map(subject::look).transpose()?;
     let kernels = ask.arguments.kernels.as_deref().map(kernels::read).transpose()?;
+    let mut arguments = subject::worker_arguments(library, subject.as_ref());
+    arguments.extend(kernels::worker_arguments(kernels.as_ref()));
     let (launched, place) = Launched::find(device)?;
     // Ranks look for their leader while it looks for GPUs and reads the matrix.
-    match Role::take(launched, &place, kernels::worker_arguments(kernels.as_ref()))? {
+    match Role::take(launched, &place, arguments)? {
         Role::Leader(own_rank) => {
             let exit = validate(registry, ask);
             match &exit {
@@ -177,11 +181,11 @@ fn probe_subject(library: &Path) -> Exit {
 }
 
 fn work(registry: &Registry, mut arguments: WorkerArguments) -> Exit {
+    if let Some(device) = arguments.launched {
+        launched::await_launched(device, arguments.replacement().map(str::to_owned));
+    }
     if let (Some(kernels), Some(hash)) = (arguments.kernels.take(), arguments.kernels_hash.take()) {
         suites::use_kernels(kernels, hash);
-    }
-    if let Some(device) = arguments.launched {
-        launched::await_launched(device);
     }
     let served = subject::Served::new(registry, arguments);
     let ended = worker::serve(
@@ -204,6 +208,7 @@ fn work(registry: &Registry, mut arguments: WorkerArguments) -> Exit {
 
 fn be_rank(registry: &Registry, arguments: RankArguments) -> Exit {
     let RankArguments { device, mut worker } = arguments;
+    let replacement = worker.replacement().map(str::to_owned);
     let kernels = worker.kernels.take().zip(worker.kernels_hash.take());
     let file = kernels.as_ref().map(|(path, hash)| KernelFile::read_again(path, hash)).transpose();
     if let Some((path, hash)) = kernels {
@@ -211,8 +216,11 @@ fn be_rank(registry: &Registry, arguments: RankArguments) -> Exit {
     }
     suites::use_gpu(ranks::own_gpu());
     let ended = match &file {
-        Ok(file) => ranks::serve(&RankWork::new(subject::Served::new(registry, worker), device), device, file.as_ref())
-            .map_err(|error| (error.exit(), error.to_string())),
+        Ok(file) => {
+            let work = RankWork::new(subject::Served::new(registry, worker), device);
+            ranks::serve(&work, device, file.as_ref(), replacement.as_deref())
+                .map_err(|error| (error.exit(), error.to_string()))
+        }
         Err(error) => Err((Exit::HarnessFailed, error.to_string())),
     };
     match ended {

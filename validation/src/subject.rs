@@ -61,13 +61,11 @@ pub(crate) fn probe(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The arguments of a worker that executes the library at this path, if there is one, which must still be as described.
+/// The arguments with which a worker executes the library at this path, if there is one, which must still be as described.
 pub(crate) fn worker_arguments(path: Option<&Path>, description: Option<&Description>) -> Vec<OsString> {
-    let mut words = vec![OsString::from("worker")];
-    if let (Some(path), Some(description)) = (path, description) {
-        words.extend(["--subject".into(), path.into(), "--subject-hash".into(), description.hash.clone().into()]);
-    }
-    words
+    path.zip(description).map_or_else(Vec::new, |(path, description)| {
+        vec!["--subject".into(), path.into(), "--subject-hash".into(), description.hash.clone().into()]
+    })
 }
 
 /// What the subject lacks for a cell; `None` if it can be tried.

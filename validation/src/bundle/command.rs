@@ -190,7 +190,8 @@ fn first(registry: &Registry, arguments: &ReplayArguments) -> Result<First, Stop
         return Ok(First::Ended(Exit::Incomplete));
     }
     interrupt::install()?;
-    let mut workers = subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref());
+    let mut workers = vec!["worker".into()];
+    workers.extend(subject::worker_arguments(arguments.subject.as_deref(), machine.subject.as_ref()));
     workers.extend(kernels::worker_arguments(file.as_ref()));
     let replayer = Replayer::new(replay.device, &machine, workers)?;
     Ok(match replayer.replay(path, &bundle.hash, replay)? {

@@ -49,14 +49,12 @@ impl Implementation {
 
     /// The arguments of a worker that runs it.
     pub(super) fn worker_arguments(&self) -> Vec<OsString> {
-        match self {
+        let mut words = vec!["worker".into()];
+        words.extend(match self {
             Self::Subject { path, description } => subject::worker_arguments(Some(path), Some(description)),
-            Self::Kernels(file) => {
-                let mut words = subject::worker_arguments(None, None);
-                words.extend(kernels::worker_arguments(Some(file)));
-                words
-            }
-        }
+            Self::Kernels(file) => kernels::worker_arguments(Some(file)),
+        });
+        words
     }
 }
 

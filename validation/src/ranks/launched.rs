@@ -76,7 +76,7 @@ impl fmt::Display for Launched {
 
 impl Role {
     /// Becomes a rank, for good, unless this is rank 0: that starts its rank as another process. `arguments` are those of a
-    /// worker that say which kernels it runs.
+    /// worker that say which library or kernels it runs.
     pub(crate) fn take(
         launched: Launched,
         place: &RankEnvironment,
@@ -112,16 +112,18 @@ impl Drop for OwnRank {
     }
 }
 
-/// What the ranks of this worker's run run on, if a launcher started them.
-static LAUNCHED_ON: OnceLock<Device> = OnceLock::new();
+/// What the ranks of this worker's run must run on, and what instead of the program's own operators or kernels, if a launcher
+/// started them.
+static AWAITED: OnceLock<(Device, Option<String>)> = OnceLock::new();
 
 /// Whether the ranks of the launcher were gathered: they come once.
 static WERE_GATHERED: AtomicBool = AtomicBool::new(false);
 
-/// Has [`gather`] wait for launched ranks instead of starting some.
-pub(crate) fn await_launched(device: Device) {
+/// Has [`gather`] wait for launched ranks instead of starting some. `replacement` is the hash of what takes the place of
+/// operators or kernels in this worker.
+pub(crate) fn await_launched(device: Device, replacement: Option<String>) {
     // Arguments are parsed once.
-    let _ = LAUNCHED_ON.set(device);
+    let _ = AWAITED.set((device, replacement));
 }
 
 /// Whether launched ranks were gathered, or waited for in vain.
@@ -136,7 +138,7 @@ pub(crate) fn gather(
     gpus: Vec<String>,
     deadlines: Deadlines,
 ) -> Result<World, WorldError> {
-    let Some(&launched_on) = LAUNCHED_ON.get() else {
+    let Some(&(launched_on, ref replacement)) = AWAITED.get() else {
         return World::gather(LocalRanks::of_this_worker(device, world, gpus, deadlines));
     };
     let place = RankEnvironment::of_this_process()?;
@@ -147,7 +149,8 @@ pub(crate) fn gather(
     WERE_GATHERED.store(true, Ordering::Relaxed);
     let Master { host, port } = place.rendezvous()?;
     let secret = Secret::of_environment()?;
-    World::of_launched((listening_host(host, addresses), *port), secret, device, world, deadlines)
+    let address = (listening_host(host, addresses), *port);
+    World::of_launched(address, secret, replacement.as_deref(), device, world, deadlines)
 }
 
 /// The address at which to listen so that this host is reached by its name.

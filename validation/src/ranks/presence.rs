@@ -4,6 +4,8 @@ use std::{fs, io, process};
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::{Program, StorageError};
+
 /// One rank's process and what it runs on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
@@ -15,9 +17,9 @@ pub struct Presence {
     pub pid: u32,
     /// The machine.
     pub host: String,
-    /// BLAKE3 of the program's file, in hexadecimal: ranks of different builds are not compared. `started by the leader` for
-    /// a rank that it started: that runs the very file that the leader chose, and to read a hundred megabytes takes longer
-    /// than everything else that a rank does first.
+    /// BLAKE3 of the program's file, in hexadecimal, and of the library or the kernels that it runs in the place of its own:
+    /// ranks of different ones are not compared. `started by the leader` for a rank that it started: that runs the very
+    /// files that the leader chose, and to read a hundred megabytes takes longer than everything else that a rank does first.
     pub program: String,
     /// Its GPU, if it uses one.
     pub gpu: Option<RankGpu>,
@@ -36,6 +38,12 @@ pub struct RankGpu {
 
 /// The program of ranks that their leader started.
 pub(super) const STARTED: &str = "started by the leader";
+
+/// What this process runs, given the hash of what takes the place of the program's own operators or kernels.
+pub(super) fn this_program(replacement: Option<&str>) -> Result<String, StorageError> {
+    let own = Program::current()?.hash;
+    Ok(replacement.map_or_else(|| own.clone(), |replacement| format!("{own} with {replacement}")))
+}
 
 impl Presence {
     /// This process.

@@ -23,21 +23,27 @@ use super::{
     join::{Join, JoinMesh, JoinNccl},
     line::Line,
     meet::meet,
-    presence::{Presence, RankGpu, STARTED},
+    presence::{Presence, RankGpu, STARTED, this_program},
     process::STARTED_VARIABLE,
     protocol::{Ended, Invitation, Order, Word},
     saboteur::Saboteur,
     secret::Secret,
     work::Work,
 };
-use crate::{cell::Device, evidence::Program, supervisor::panic_message, worker::without_inherited_limit};
+use crate::{cell::Device, supervisor::panic_message, worker::without_inherited_limit};
 
 /// Makes this process a rank, and does `work` until the leader says that it is over. Call it on the main thread.
 ///
 /// Which rank it is, and where the leader listens, is read from the variables of its launcher ([`RankEnvironment`]), and
 /// the secret from [`SECRET_VARIABLE`](super::SECRET_VARIABLE). If the leader is gone, the process ends at once, with the
-/// exit status of [`Exit::HarnessFailed`](crate::exit::Exit::HarnessFailed).
-pub fn serve(work: &impl Work, device: Device, kernels: Option<&KernelFile>) -> Result<(), RankError> {
+/// exit status of [`Exit::HarnessFailed`](crate::exit::Exit::HarnessFailed). `replacement` is the hash of what the work runs
+/// in the place of this program's own operators or kernels, and must be that of all ranks.
+pub fn serve(
+    work: &impl Work,
+    device: Device,
+    kernels: Option<&KernelFile>,
+    replacement: Option<&str>,
+) -> Result<(), RankError> {
     let place = RankEnvironment::of_this_process()?;
     let rank = place.rank;
     let system = |step, source| RankError::System { rank, step, source };
@@ -49,7 +55,7 @@ pub fn serve(work: &impl Work, device: Device, kernels: Option<&KernelFile>) -> 
         without_inherited_limit().map_err(|error| system("lift its memory limit", std::io::Error::other(error)))?;
     }
     let secret = Secret::of_environment()?;
-    let program = if started_by_leader { STARTED.to_owned() } else { Program::current()?.hash };
+    let program = if started_by_leader { STARTED.to_owned() } else { this_program(replacement)? };
     let master = place.rendezvous()?;
     let arrive = |gpu| {
         let presence =

@@ -43,8 +43,10 @@ pub enum Refusal {
         /// Its machine.
         host: String,
     },
-    /// It is another build.
-    #[error("this is another program than the leader's: all ranks must run the same file")]
+    /// It is another build, or runs another library or other kernels.
+    #[error(
+        "this is another program than the leader's, or has another library or other kernels: all ranks must run the same"
+    )]
     OtherProgram,
     /// It has a GPU where the leader's cells run on the CPU, or none where they need one.
     #[error("this rank has {theirs}, but the ranks need {needed}")]

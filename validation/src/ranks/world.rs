@@ -18,13 +18,13 @@ use super::{
     deadlines::Deadlines,
     end::{Detection, Performed, RankEnd, RankOutcome},
     error::WorldError,
-    presence::{Presence, STARTED},
+    presence::{Presence, STARTED, this_program},
     process::{RankProcess, Start, parts},
     protocol::{Order, Word},
     rendezvous::{Member, Rendezvous},
     secret::Secret,
 };
-use crate::{cell::Device, evidence::Program, supervisor::THIS_PROGRAM};
+use crate::{cell::Device, supervisor::THIS_PROGRAM};
 
 /// Ranks that the leader starts itself, on its own machine.
 #[derive(Clone, Debug)]
@@ -90,15 +90,17 @@ impl World {
         Self::of(rendezvous, Some(ranks), device, world, deadlines)
     }
 
-    /// Waits for ranks that a launcher has started, on this machine or others.
+    /// Waits for ranks that a launcher has started, on this machine or others. `replacement` is the hash of what they must run
+    /// in the place of the program's own operators or kernels.
     pub fn of_launched(
         address: (&str, u16),
         secret: Secret,
+        replacement: Option<&str>,
         device: Device,
         world: usize,
         deadlines: Deadlines,
     ) -> Result<Self, WorldError> {
-        let rendezvous = Rendezvous::listen(address, secret, Program::current()?.hash, device)?;
+        let rendezvous = Rendezvous::listen(address, secret, this_program(replacement)?, device)?;
         Self::of(rendezvous, None, device, world, deadlines)
     }
 

@@ -13,7 +13,10 @@ use validation::{
     verdict::Verdict,
 };
 
-use crate::project::{Ended, Project};
+use crate::{
+    compile,
+    project::{Ended, Project},
+};
 
 /// No run's secret but of these tests'.
 const SECRET: &str = "a secret of tests and of nothing else";
@@ -39,8 +42,13 @@ fn start(project: &Project, rank: usize, port: u16, secret: Option<&str>, argume
 
 /// Starts both, and waits until they end.
 fn run(project: &Project, secrets: [Option<&str>; 2], arguments: &[&str]) -> [Ended; 2] {
+    run_each(project, secrets, [arguments; 2])
+}
+
+/// The same with arguments for each.
+fn run_each(project: &Project, secrets: [Option<&str>; 2], arguments: [&[&str]; 2]) -> [Ended; 2] {
     let port = free_port();
-    let ranks = [0, 1].map(|rank| start(project, rank, port, secrets[rank], arguments));
+    let ranks = [0, 1].map(|rank| start(project, rank, port, secrets[rank], arguments[rank]));
     ranks.map(|rank| rank.wait_with_output().unwrap().into())
 }
 
@@ -61,6 +69,31 @@ fn launched_ranks_run_the_cells_of_as_many_and_end_well() {
     }
     let environment = std::fs::read_to_string(project.only_run().join("environment.json")).unwrap();
     assert!(environment.contains(r#""launcher": "torchrun""#) && !environment.contains(SECRET), "{environment}");
+}
+
+#[test]
+fn launched_ranks_run_the_operators_of_a_library() {
+    let project = Project::of_repository();
+    let library = compile::example(&project.path("")).display().to_string();
+    let [leader, other] = run(&project, [Some(SECRET); 2], &["--subject", &library, "multi_gpu::"]);
+    assert_eq!((leader.code, other.code), (Some(0), Some(0)), "{}{}", leader.printed(), other.printed());
+    for record in project.records() {
+        let is_sharded = ["resample", "fuse", "voxelize"].contains(&&*record.cell.operator);
+        assert_eq!(record.verdict == Verdict::Pass, is_sharded, "{record:?}");
+    }
+}
+
+#[test]
+fn a_rank_with_another_library_is_turned_away() {
+    let project = Project::of_repository();
+    let right = compile::example(&project.path("")).display().to_string();
+    let other = compile::fixture("ones_everywhere", &project.path("")).display().to_string();
+    for other in [&["--subject", &other, "multi_gpu::resample"][..], &["multi_gpu::resample"]] {
+        let arguments = [&["--subject", &right, "multi_gpu::resample"][..], other];
+        let [leader, other] = run_each(&project, [Some(SECRET); 2], arguments);
+        assert_eq!((leader.code, other.code), (Some(1), Some(2)), "{}{}", leader.printed(), other.printed());
+        assert!(other.stderr.contains("has another library or other kernels"), "{}", other.printed());
+    }
 }
 
 #[test]

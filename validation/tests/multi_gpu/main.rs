@@ -1,5 +1,8 @@
 //! Cells of several ranks through the real program: their processes are started, lost and started anew.
 
+#[path = "../subject/compile.rs"]
+#[allow(dead_code, reason = "the program `subject` uses all of it, this one a part")]
+mod compile;
 mod launched;
 #[path = "../program/project.rs"]
 #[allow(dead_code, reason = "the program `program` uses all of it, this one a part")]

@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 }
 
 fn be_rank(device: Device) -> ExitCode {
-    match serve(&Collectives, device, None) {
+    match serve(&Collectives, device, None, None) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("rank: {error}");

@@ -48,7 +48,7 @@ fn free_port() -> Result<u16, Failed> {
 
 fn lead_launched(port: u16, size: usize, rendezvous: Duration) -> Result<World, WorldError> {
     let deadlines = Deadlines { rendezvous, latecomers: Duration::from_secs(2), ..Deadlines::default() };
-    World::of_launched(("127.0.0.1", port), Secret::new(SECRET).unwrap(), Device::Cpu, size, deadlines)
+    World::of_launched(("127.0.0.1", port), Secret::new(SECRET).unwrap(), None, Device::Cpu, size, deadlines)
 }
 
 /// What is wrong with one of the ranks.
@@ -122,7 +122,8 @@ pub(crate) fn without_gpu() -> Result<(), Failed> {
     let rank = launched_on("cuda", port, ("1", "2"), SECRET)?;
     let secret = Secret::new(SECRET).unwrap();
     let begin = Instant::now();
-    let error = World::of_launched(("127.0.0.1", port), secret, Device::Cuda, 2, Deadlines::default()).unwrap_err();
+    let error =
+        World::of_launched(("127.0.0.1", port), secret, None, Device::Cuda, 2, Deadlines::default()).unwrap_err();
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     assert!(error.to_string().ends_with("this rank has none, but the ranks need a GPU"), "{error}");
     let (code, said) = ending(rank)?;
