@@ -159,8 +159,8 @@ mod tests {
     #[test]
     fn an_answer_is_not_delayed_by_a_grandchild_that_keeps_the_pipe() {
         let start = Instant::now();
-        let reason = ask_shell("sleep 3 & true", DEADLINE).unwrap_err();
+        let reason = ask_shell("sleep 15 & true", DEADLINE).unwrap_err();
         assert!(reason.contains("no proper answer"), "{reason}");
-        assert!(start.elapsed() < Duration::from_secs(3));
+        assert!(start.elapsed() < Duration::from_secs(15));
     }
 }

@@ -99,7 +99,7 @@ pub(crate) fn late_to_a_refusal() -> Result<(), Failed> {
     assert_eq!(code, Some(2));
     let begin = Instant::now();
     let (code, said) = ending(launched(port, ("0", "2"), SECRET)?)?;
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     assert!(code == Some(4) && said.contains(&Refusal::WrongSecret.to_string()), "{code:?} {said}");
     assert!(matches!(leader.join().expect("the leader does not panic"), Err(WorldError::Refused { .. })));
     Ok(())

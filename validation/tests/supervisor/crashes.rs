@@ -28,7 +28,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
 ];
 
 fn endless_loop() {
-    const DEADLINE_MS: u64 = 1000;
+    const DEADLINE_MS: u64 = 3000;
     let mut cells = vec![cell_within(DEADLINE_MS, "loop_forever")];
     cells.extend(vec![cell("report_pid"); 50]);
     let begin = Instant::now();
@@ -39,7 +39,7 @@ fn endless_loop() {
         panic!("{:?}", outcomes[0]);
     };
     assert_ends(number_after("worker", output_tail));
-    assert!(elapsed >= Duration::from_millis(DEADLINE_MS) && elapsed < Duration::from_secs(5), "{elapsed:?}");
+    assert!(elapsed >= Duration::from_millis(DEADLINE_MS) && elapsed < Duration::from_secs(30), "{elapsed:?}");
     assert_eq!(order.last(), Some(&0), "the other slot waited for the endless loop");
     assert_reports(&outcomes[1..]);
 }
