@@ -2,15 +2,11 @@
 //!
 //! `cargo bench -p validation --bench record_log`. Figures are those of the disk that holds the temporary folder.
 
-#[path = "../tests/evidence/fixture.rs"]
-#[allow(dead_code, reason = "the tests use all of it, this benchmark a part")]
-mod fixture;
-
 use std::{hint::black_box, sync::mpsc, thread, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fixture::{every_verdict, log_of, new_run, passed};
 use validation::evidence::parse_log;
+use validation_testing::fixture::{every_verdict, log_of, new_run, passed};
 
 /// Records in flight at once, as from a supervisor that does not wait for each.
 const IN_FLIGHT: usize = 1000;

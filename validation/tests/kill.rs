@@ -3,9 +3,6 @@
 //!
 //! This program is both the tests and, as `kill append` and `kill join`, the processes that they kill.
 
-#[path = "evidence/fixture.rs"]
-#[allow(dead_code, reason = "the program `evidence` uses all of it, this one a part")]
-mod fixture;
 mod killing;
 
 use std::{
@@ -21,8 +18,8 @@ use std::{
 use libtest_mimic::{Arguments, Failed, Trial};
 use validation::evidence::{Run, read_log, run::find};
 
-use fixture::{MATRIX, passed, usual_environment};
 use killing::{Killing, Moments, Victim, kill_and_resume};
+use validation_testing::fixture::{MATRIX, passed, usual_environment};
 
 /// Records of one run. With the pauses between them, a run lasts long enough to be killed in every phase.
 const RECORDS: usize = 60;

@@ -13,9 +13,9 @@ use validation::{
     bundle,
     evidence::{parse_log, read::LogContents},
 };
+use validation_testing::fixture::{every_verdict, log_of};
 
 use crate::{
-    fixture::{every_verdict, log_of},
     mutation::{Damage, damage, manifest_text, resealed},
     sample,
 };

@@ -12,8 +12,7 @@ use validation::{
     cell::Cell,
     verdict::Verdict,
 };
-
-use crate::fixture::{cell, fixed_environment, record};
+use validation_testing::fixture::{cell, fixed_environment, record};
 
 pub(crate) fn tensor(name: &str, dtype: DType, extents: &[usize], first: u8) -> HostTensor {
     let mut tensor = HostTensor::zeros(TensorSpec::new(name, dtype, extents).unwrap());

@@ -7,8 +7,7 @@ use std::{
 };
 
 use validation::evidence::{Run, RunError, read_log};
-
-use crate::fixture::{MATRIX, names, new_run, passed, resume, usual_environment};
+use validation_testing::fixture::{MATRIX, names, new_run, passed, resume, usual_environment};
 
 #[test]
 fn many_threads_append_and_each_gets_its_own_number() {

@@ -4,8 +4,7 @@ use std::{fs, path::Path, sync::LazyLock};
 
 use proptest::prelude::*;
 use validation::evidence::{LogContents, LogError, Record, TornTail, parse_log, read::DamageKind, read_log};
-
-use crate::fixture::{every_verdict, log_of, names, new_run, passed, resume};
+use validation_testing::fixture::{every_verdict, log_of, names, new_run, passed, resume};
 
 fn read_bytes(path: &Path, bytes: &[u8]) -> Result<LogContents, LogError> {
     fs::write(path, bytes).unwrap();

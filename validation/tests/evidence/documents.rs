@@ -13,8 +13,7 @@ use validation::{
     cell::Device,
     evidence::{Record, parse_log},
 };
-
-use crate::fixture::{MATRIX, every_verdict, fixed_environment, log_of, series, timed};
+use validation_testing::fixture::{MATRIX, every_verdict, fixed_environment, log_of, series, timed};
 
 fn document() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/evidence.md")

@@ -1,8 +1,7 @@
 //! What a run says of the program and the machine.
 
 use validation::evidence::{Environment, Fact, Filters, environment::RECORDED_VARIABLES};
-
-use crate::fixture::{MATRIX, environment, fixed_environment, machine, new_run, usual_environment};
+use validation_testing::fixture::{MATRIX, environment, fixed_environment, machine, new_run, usual_environment};
 
 #[test]
 fn the_file_reads_as_documented() {

@@ -5,8 +5,7 @@ use validation::{
     report::junit::render,
     verdict::Verdict,
 };
-
-use crate::fixture::{every_verdict, fixed_environment, passed, record};
+use validation_testing::fixture::{every_verdict, fixed_environment, passed, record};
 
 fn report(contents: &LogContents) -> String {
     render(&fixed_environment(), contents).expect("no control characters")

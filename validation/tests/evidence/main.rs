@@ -4,6 +4,5 @@ mod appending;
 mod damage;
 mod documents;
 mod environment;
-mod fixture;
 mod junit;
 mod resuming;

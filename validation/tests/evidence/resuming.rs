@@ -3,8 +3,7 @@
 use std::{fs, path::Path};
 
 use validation::evidence::{Filters, Run, RunError, run::find};
-
-use crate::fixture::{MATRIX, environment, new_run, passed, resume, usual_environment};
+use validation_testing::fixture::{MATRIX, environment, new_run, passed, resume, usual_environment};
 
 #[test]
 fn a_run_begins_complete_and_is_named_by_its_folder() {

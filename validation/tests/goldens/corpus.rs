@@ -7,8 +7,7 @@ use std::{
 
 use serde_json::Value;
 use validation::{evidence::Record, golden};
-
-use crate::project::{Ended, Project, program};
+use validation_testing::project::{Ended, Project, program};
 
 pub(crate) const MATRIX: &str = include_str!("matrix.yaml");
 

@@ -1,11 +1,9 @@
 //! Goldens that are not there, were written anew, or are of a later program.
 
 use std::fs;
+use validation_testing::project::{Ended, Project};
 
-use crate::{
-    corpus::{approve, folder, golden, released, replace},
-    project::{Ended, Project},
-};
+use crate::corpus::{approve, folder, golden, released, replace};
 
 /// A run must be refused before any cell is executed, with these words.
 fn refused(project: &Project, words: &[&str]) {

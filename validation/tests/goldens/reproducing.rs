@@ -6,11 +6,9 @@ use validation::{
     observation::{GoldenFacts, Observation, Outcome},
     verdict::Verdict,
 };
+use validation_testing::project::{Ended, Project, program};
 
-use crate::{
-    corpus::{CELL, GOLDEN, folder, forge, golden, record_of_cell, released, rewrite_manifest},
-    project::{Ended, Project, program},
-};
+use crate::corpus::{CELL, GOLDEN, folder, forge, golden, record_of_cell, released, rewrite_manifest};
 
 fn facts(outcome: &Option<Outcome>) -> &GoldenFacts {
     let Some(Outcome::Observed(observation)) = outcome else { panic!("{outcome:?}") };

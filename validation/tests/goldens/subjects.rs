@@ -1,9 +1,8 @@
 //! An old library is held against a release, and a new one too.
 
-use crate::{
-    compile,
-    corpus::{CELL, approve, forge, released},
-};
+use validation_testing::compile;
+
+use crate::corpus::{CELL, approve, forge, released};
 
 #[test]
 fn a_library_is_held_against_the_goldens() {

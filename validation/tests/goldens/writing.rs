@@ -1,11 +1,9 @@
 //! `validation golden write`: once a release, the same bytes each time.
 
 use std::{collections::BTreeMap, fs, path::Path};
+use validation_testing::project::Project;
 
-use crate::{
-    corpus::{MATRIX, RELEASE, folder, golden, printed_hash, released, replace},
-    project::Project,
-};
+use crate::corpus::{MATRIX, RELEASE, folder, golden, printed_hash, released, replace};
 
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());

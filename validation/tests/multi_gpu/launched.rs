@@ -12,8 +12,7 @@ use validation::{
     ranks::{SECRET_VARIABLE, environment::RANK_VARIABLES},
     verdict::Verdict,
 };
-
-use crate::{
+use validation_testing::{
     compile,
     project::{Ended, Project},
 };

@@ -1,12 +1,6 @@
 //! Cells of several ranks through the real program: their processes are started, lost and started anew.
 
-#[path = "../subject/compile.rs"]
-#[allow(dead_code, reason = "the program `subject` uses all of it, this one a part")]
-mod compile;
 mod launched;
-#[path = "../program/project.rs"]
-#[allow(dead_code, reason = "the program `program` uses all of it, this one a part")]
-mod project;
 
 use std::fs;
 
@@ -16,8 +10,7 @@ use validation::{
     observation::{FaultFacts, MultiGpuFacts, Observation, Outcome, Said},
     verdict::Verdict,
 };
-
-use crate::project::{Ended, Project, program};
+use validation_testing::project::{Ended, Project, program};
 
 fn facts(record: &Record) -> &MultiGpuFacts {
     let Some(Outcome::Observed(observation)) = &record.outcome else { panic!("{record:?}") };

@@ -1,9 +1,8 @@
 //! What cannot be run says why, with a status of its own, and leaves no evidence that anything was shown.
 
-use crate::{
-    patches::{DEFECT, Patches, header, mutants},
-    project::{Ended, Project, program},
-};
+use validation_testing::project::{Ended, Project, program};
+
+use crate::patches::{DEFECT, Patches, header, mutants};
 
 fn refused(path: &str, text: String, status: i32, parts: &[&str]) {
     let patches = Patches::new(&[("mutants/cpu/good.patch", header("accuracy") + DEFECT), (path, text)]);

@@ -9,11 +9,9 @@ use validation::{
     matrix::{Kind, Matrix},
     plan::Plan,
 };
+use validation_testing::project::{Project, machine};
 
-use crate::{
-    patches::mutants,
-    project::{Project, machine},
-};
+use crate::patches::mutants;
 
 #[test]
 fn they_can_be_listed_on_any_machine() {

@@ -3,11 +3,9 @@
 use std::fs;
 
 use validation::mutants::{Fate, Role, Trial};
+use validation_testing::project::Project;
 
-use crate::{
-    patches::{CONTRACTION, DEFECT, NOTHING, Patches, file, header, mutants, record},
-    project::Project,
-};
+use crate::patches::{CONTRACTION, DEFECT, NOTHING, Patches, file, header, mutants, record};
 
 #[test]
 fn every_cheat_is_found_and_the_evidence_says_how() {

@@ -1,11 +1,9 @@
 //! docs/mutants.md: its commands work, and its example of a mutant is found.
 
 use std::{fs, path::Path};
+use validation_testing::project::Project;
 
-use crate::{
-    patches::{Patches, mutants},
-    project::Project,
-};
+use crate::patches::{Patches, mutants};
 
 const COMMAND: &str = "cargo run --release -p validation -- mutants";
 

@@ -3,8 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use validation::mutants::DetectionRecord;
-
-use crate::project::{Ended, Project, program};
+use validation_testing::project::{Ended, Project, program};
 
 /// Weights that are rounded: a defect that both suites find at once.
 pub(crate) const DEFECT: &str = "

@@ -1,6 +1,6 @@
 //! Exit status 2: one diagnostic, and nothing executed.
 
-use crate::project::{Ended, MATRIX, Project, program};
+use validation_testing::project::{Ended, MATRIX, Project, program};
 
 /// Nothing ran, and nothing was left behind.
 fn check_refused(name: &str, project: &Project, ended: &Ended) {

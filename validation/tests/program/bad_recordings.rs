@@ -3,8 +3,7 @@
 use std::fs;
 
 use validation::{cell::Input, verdict::Verdict};
-
-use crate::project::{Project, names};
+use validation_testing::project::{Project, names};
 
 const MATRIX: &str = include_str!("recordings.yaml");
 

@@ -8,8 +8,7 @@ use validation::{
     observation::{Observation, Outcome, PerformanceFacts},
     verdict::Verdict,
 };
-
-use crate::project::{Project, machine};
+use validation_testing::project::{Project, machine};
 
 fn facts(record: &Record) -> &PerformanceFacts {
     match &record.outcome {
@@ -85,11 +84,12 @@ fn profiles_and_benchmarks_are_apart() {
 
 #[test]
 fn a_benchmark_is_resumed_by_a_benchmark_only() {
-    let project = Project::with_matrix(crate::project::MATRIX.replacen("  missed:\n", "  trivial:\n", 1).replacen(
-        "at_most_of_copy: 1.0e-9",
-        "at_most_of_copy: 1.0e9",
-        1,
-    ));
+    let project =
+        Project::with_matrix(validation_testing::project::MATRIX.replacen("  missed:\n", "  trivial:\n", 1).replacen(
+            "at_most_of_copy: 1.0e-9",
+            "at_most_of_copy: 1.0e9",
+            1,
+        ));
     assert_eq!(project.bench(&["--profile", "trivial"]).code, Some(0));
     let resumed = project.bench(&["--profile", "trivial", "--resume=latest"]);
     assert_eq!((resumed.code, project.records().len()), (Some(0), 1), "{}", resumed.printed());

@@ -8,8 +8,7 @@ use validation::{
     evidence::Fact,
     suites::SuiteSettings,
 };
-
-use crate::project::{Project, program};
+use validation_testing::project::{Project, program};
 
 /// A good recording that the matrix expects to be bad: the failure is in the matrix, and the inputs in the recording.
 const MATRIX: &str = "

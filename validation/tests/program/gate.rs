@@ -12,8 +12,7 @@ use nix::{
     unistd::Pid,
 };
 use validation::gate::{Conclusion, Decision, GateRecord};
-
-use crate::project::{Ended, Project, program};
+use validation_testing::project::{Ended, Project, program};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_validation");
 

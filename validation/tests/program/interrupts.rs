@@ -13,8 +13,7 @@ use nix::{
     unistd::Pid,
 };
 use validation::verdict::Verdict;
-
-use crate::{
+use validation_testing::{
     compile,
     project::{Ended, Project, names},
 };

@@ -3,8 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use robocache_kernels::IMAGE;
-
-use crate::project::{Ended, Project, program};
+use validation_testing::project::{Ended, Project, program};
 
 fn written(project: &Project, name: &str, bytes: &[u8]) -> PathBuf {
     let path = project.path(name);

@@ -7,11 +7,9 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use validation_testing::project::Project;
 
-use crate::{
-    killing::{Killing, kill_and_resume},
-    project::Project,
-};
+use crate::killing::{Killing, kill_and_resume};
 
 /// Kills that there must be at least.
 const KILLS: u32 = 200;

@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use validation::{evidence::read_log, verdict::Verdict};
-
-use crate::project::{Ended, Project, names};
+use validation_testing::project::{Ended, Project, names};
 
 /// What nextest would have the program do.
 fn run_as_test(project: &Project, attempt: &str, cell: &str) -> Ended {

@@ -16,8 +16,7 @@ use validation::{
     report::{chart, markdown, numbers, performance},
     verdict::Verdict,
 };
-
-use crate::{
+use validation_testing::{
     fixture::{cell, fixed_environment, passed, series, timed},
     project::{Project, program},
 };

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use validation::evidence::Environment;
-
-use crate::project::{Project, machine, names};
+use validation_testing::project::{Project, machine, names};
 
 fn set(names: Vec<String>) -> BTreeSet<String> {
     let count = names.len();

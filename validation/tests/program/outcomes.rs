@@ -3,8 +3,7 @@
 use std::fs;
 
 use validation::{cell::Device, plan::SkipReason, verdict::Verdict};
-
-use crate::project::{Project, machine, names};
+use validation_testing::project::{Project, machine, names};
 
 #[test]
 fn every_planned_cell_is_recorded_exactly_once() {

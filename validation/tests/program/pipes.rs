@@ -3,8 +3,7 @@
 use std::process::Stdio;
 
 use validation::verdict::Verdict;
-
-use crate::project::{Ended, Project, names};
+use validation_testing::project::{Ended, Project, names};
 
 /// Runs the program with a standard output that nobody reads.
 fn run_unread(project: &Project, arguments: &[&str]) -> Ended {

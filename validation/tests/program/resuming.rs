@@ -1,8 +1,7 @@
 //! `--resume` at the command line.
 
 use std::{fs, path::Path};
-
-use crate::project::{MATRIX, Project, names};
+use validation_testing::project::{MATRIX, Project, names};
 
 /// Every file of a run, with its content.
 fn files(run: &Path) -> Vec<(String, Vec<u8>)> {

@@ -7,8 +7,7 @@ use std::{
 };
 
 use validation::evidence::read_log;
-
-use crate::project::{Ended, Project, program};
+use validation_testing::project::{Ended, Project, program};
 
 /// Runs each of `of` shards of the cells that `filter` selects.
 fn run_shards(project: &Project, of: usize, filter: &str) -> Vec<Ended> {

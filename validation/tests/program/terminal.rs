@@ -23,8 +23,7 @@ use validation::{
     suites::{AccuracySettings, Approval, BackwardCompatSettings, LaunchCountSettings, SuiteSettings},
     verdict::Verdict,
 };
-
-use crate::fixture::{every_verdict, fixed_environment, passed, record};
+use validation_testing::fixture::{every_verdict, fixed_environment, passed, record};
 
 fn plain(text: &str) -> String {
     strip_str(text).to_string()

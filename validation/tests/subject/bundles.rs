@@ -10,8 +10,7 @@ use validation::{
     evidence::{Environment, Fact, Record},
     verdict::Verdict,
 };
-
-use crate::{
+use validation_testing::{
     compile,
     project::{Ended, Project, program},
 };

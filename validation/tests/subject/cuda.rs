@@ -1,8 +1,7 @@
 //! examples/cuda_subject on a GPU, and what a wrong kernel costs there.
 
 use validation::verdict::Verdict;
-
-use crate::{
+use validation_testing::{
     compile::{self, root},
     project::Project,
 };

@@ -6,8 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
 };
-
-use crate::compile::root;
+use validation_testing::compile::root;
 
 /// A fenced block of the page.
 struct Block {

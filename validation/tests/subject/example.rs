@@ -8,8 +8,7 @@ use validation::{
     plan::SkipReason,
     verdict::Verdict,
 };
-
-use crate::{compile, project::Project};
+use validation_testing::{compile, project::Project};
 
 const MATRIX: &str = include_str!("matrix.yaml");
 

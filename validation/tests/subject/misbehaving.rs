@@ -1,8 +1,7 @@
 //! Wrong subjects: each draws exactly the verdict that it should, in its own cells and in no others.
 
 use validation::{evidence::Record, plan::SkipReason, verdict::Verdict};
-
-use crate::{compile, project::Project};
+use validation_testing::{compile, project::Project};
 
 const MATRIX: &str = include_str!("matrix.yaml");
 

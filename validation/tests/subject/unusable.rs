@@ -4,8 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-
-use crate::{
+use validation_testing::{
     compile,
     project::{Ended, Project, program},
 };

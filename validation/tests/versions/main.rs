@@ -5,13 +5,6 @@
 //! never changed: a new version of a format gets new files beside the old ones. Goldens need none, because `goldens/`
 //! holds those of every release.
 
-#[path = "../subject/compile.rs"]
-#[allow(dead_code, reason = "the program `subject` uses all of it, this one a part")]
-mod compile;
-#[path = "../program/project.rs"]
-#[allow(dead_code, reason = "the program `program` uses all of it, this one a part")]
-mod project;
-
 mod newer;
 mod older;
 

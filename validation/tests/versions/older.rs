@@ -15,11 +15,12 @@ use validation::{
     plan::Plan,
     verdict::{Verdict, judge},
 };
-
-use crate::{
-    bytes, compile, path,
+use validation_testing::{
+    compile,
     project::{Project, program},
 };
+
+use crate::{bytes, path};
 
 fn machine() -> Machine {
     Machine {

@@ -31,10 +31,11 @@ use validation::{
     verdict::Verdict,
 };
 
-pub(crate) const MATRIX: &[u8] = b"version: 1\nseed: 7\n";
+/// A matrix without cells: what evidence is opened with.
+pub const MATRIX: &[u8] = b"version: 1\nseed: 7\n";
 
 /// A determinism cell on the CPU. `problem` makes its name unique.
-pub(crate) fn cell(problem: &str) -> Cell {
+pub fn cell(problem: &str) -> Cell {
     let input = Input::Generated(Distribution::Uniform);
     let name = format!("determinism::voxelize::cpu::f32::{problem}::{input}");
     Cell {
@@ -55,7 +56,7 @@ pub(crate) fn cell(problem: &str) -> Cell {
 }
 
 /// A record with this verdict, and an outcome that fits it.
-pub(crate) fn record(problem: &str, verdict: Verdict) -> Record {
+pub fn record(problem: &str, verdict: Verdict) -> Record {
     let outcome = match &verdict {
         Verdict::Pass => Some(observed(Vec::new())),
         Verdict::Fail { .. } => Some(observed(vec![difference()])),
@@ -86,12 +87,12 @@ pub(crate) fn record(problem: &str, verdict: Verdict) -> Record {
 }
 
 /// A record that passed.
-pub(crate) fn passed(problem: &str) -> Record {
+pub fn passed(problem: &str) -> Record {
     record(problem, Verdict::Pass)
 }
 
 /// One record of each verdict.
-pub(crate) fn every_verdict() -> Vec<Record> {
+pub fn every_verdict() -> Vec<Record> {
     vec![
         passed("n1000"),
         record(
@@ -154,7 +155,7 @@ fn difference() -> Comparison {
 }
 
 /// A series of samples with this median time and this ratio to the copy.
-pub(crate) fn series(series: Series, microseconds: f64, ratio: f64) -> SeriesFacts {
+pub fn series(series: Series, microseconds: f64, ratio: f64) -> SeriesFacts {
     SeriesFacts {
         series,
         samples: 40,
@@ -177,7 +178,7 @@ pub(crate) fn series(series: Series, microseconds: f64, ratio: f64) -> SeriesFac
 }
 
 /// A cell that was timed, with a threshold for its cold series.
-pub(crate) fn timed(
+pub fn timed(
     operator: &str,
     device: Device,
     dtype: DType,
@@ -203,7 +204,7 @@ pub(crate) fn timed(
 }
 
 /// A machine without a GPU.
-pub(crate) fn machine() -> Machine {
+pub fn machine() -> Machine {
     Machine {
         cpus: 2,
         gpus: Vec::new(),
@@ -218,7 +219,7 @@ pub(crate) fn machine() -> Machine {
 }
 
 /// The environment of this process, with this question.
-pub(crate) fn environment(profile: &str, filters: Filters, matrix: &[u8]) -> Environment {
+pub fn environment(profile: &str, filters: Filters, matrix: &[u8]) -> Environment {
     let selection = Selection::new(profile, filters, matrix);
     let kernel_image = Err("nvcc was not found when the program was built".to_owned());
     // Not the real hash: a process that is killed after a few milliseconds has no time to read its own executable.
@@ -226,12 +227,12 @@ pub(crate) fn environment(profile: &str, filters: Filters, matrix: &[u8]) -> Env
 }
 
 /// The usual environment.
-pub(crate) fn usual_environment() -> Environment {
+pub fn usual_environment() -> Environment {
     environment("quick", Filters::default(), MATRIX)
 }
 
 /// An environment of which nothing depends on this machine or program, for snapshots and documents.
-pub(crate) fn fixed_environment() -> Environment {
+pub fn fixed_environment() -> Environment {
     let gpu = Gpu {
         name: "NVIDIA H200".to_owned(),
         uuid: "GPU-00000000-1111-2222-3333-444444444444".to_owned(),
@@ -281,17 +282,17 @@ pub(crate) fn fixed_environment() -> Environment {
 }
 
 /// A new run under this root.
-pub(crate) fn new_run(root: &Path) -> Run {
+pub fn new_run(root: &Path) -> Run {
     Run::create(root, usual_environment(), MATRIX).unwrap()
 }
 
 /// Continues the run in this folder.
-pub(crate) fn resume(folder: &Path) -> Result<Run, RunError> {
+pub fn resume(folder: &Path) -> Result<Run, RunError> {
     Run::resume(Path::new("nowhere"), folder.to_str().unwrap(), usual_environment())
 }
 
 /// The log of a finished run that holds these records, and the folder that it lies in.
-pub(crate) fn log_of(records: &[Record]) -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+pub fn log_of(records: &[Record]) -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     let root = tempfile::tempdir().unwrap();
     let run = new_run(root.path());
     for record in records {
@@ -304,6 +305,6 @@ pub(crate) fn log_of(records: &[Record]) -> (tempfile::TempDir, PathBuf, Vec<u8>
 }
 
 /// The names of the cells of these records.
-pub(crate) fn names(records: &[Record]) -> Vec<&str> {
+pub fn names(records: &[Record]) -> Vec<&str> {
     records.iter().map(|record| record.cell.name.as_str()).collect()
 }
