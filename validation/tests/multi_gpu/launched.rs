@@ -137,7 +137,11 @@ fn ranks_end_with_a_leader_that_is_killed_and_new_ones_finish_its_run() {
     leader.wait().unwrap();
     drop(lines);
     let ended: Ended = other.wait_with_output().unwrap().into();
-    assert!(ended.code == Some(4) && ended.stderr.contains("the leader is gone"), "{}", ended.printed());
+    // The worker that led the ranks dies with the leader. Between two cells it may see that nothing more comes first, and
+    // tell them that it is over.
+    let is_told = ended.code == Some(0);
+    let is_alone = ended.code == Some(4) && ended.stderr.contains("the leader is gone");
+    assert!(is_told || is_alone, "{}", ended.printed());
 
     let [leader, other] = run(&project, [Some(SECRET); 2], &["--profile", "long", "--resume=latest"]);
     assert_eq!((leader.code, other.code), (Some(0), Some(0)), "{}{}", leader.printed(), other.printed());
